@@ -49,15 +49,41 @@ function(flash_add_library name)
 endfunction()
 
 # flash_add_tool(NAME sources... [LINK libs...] [NO_MLIR]): an executable in
-# build/bin.
+# build/bin, which check-flash builds before it runs the tests.
 function(flash_add_tool name)
   cmake_parse_arguments(ARG "NO_MLIR" "" "DEPENDS;LINK" ${ARGN})
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  set_property(GLOBAL APPEND PROPERTY FLASH_TOOLS ${name})
   if(ARG_NO_MLIR)
     target_link_libraries(${name} PRIVATE flash_options ${ARG_LINK})
   else()
     target_link_libraries(${name} PRIVATE flash_mlir_options ${ARG_LINK})
   endif()
+  if(ARG_DEPENDS)
+    add_dependencies(${name} ${ARG_DEPENDS})
+  endif()
+endfunction()
+
+# flash_add_unittest(NAME sources... [LINK libs...] [DEPENDS targets...]
+#                    [NO_MLIR])
+#
+# A GoogleTest executable below build/test/Unit, which check-flash builds and
+# runs. NAME must end in "Tests": that is how lit finds it.
+function(flash_add_unittest name)
+  cmake_parse_arguments(ARG "NO_MLIR" "" "DEPENDS;LINK" ${ARGN})
+  if(NOT name MATCHES "Tests$")
+    message(FATAL_ERROR "flash_add_unittest: expected a name ending in Tests, got ${name}")
+  endif()
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  set_property(GLOBAL APPEND PROPERTY FLASH_UNIT_TESTS ${name})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+  if(ARG_NO_MLIR)
+    target_link_libraries(${name} PRIVATE flash_options ${ARG_LINK})
+  else()
+    target_link_libraries(${name} PRIVATE flash_mlir_options ${ARG_LINK})
+  endif()
+  target_link_libraries(${name} PRIVATE GTest::gtest GTest::gtest_main)
   if(ARG_DEPENDS)
     add_dependencies(${name} ${ARG_DEPENDS})
   endif()
