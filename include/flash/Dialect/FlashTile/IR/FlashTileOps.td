@@ -146,7 +146,8 @@ def FlashTile_CopyAsyncOp
 //===----------------------------------------------------------------------===//
 
 def FlashTile_WaitOp
-    : FlashTile_Op<"wait", [MemoryEffects<[MemRead, MemWrite]>]> {
+    : FlashTile_Op<"wait", [DeclareOpInterfaceMethods<InferTypeOpInterface>,
+                            MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "the values of futures, once complete";
   let description = [{
     Blocks the calling thread until the futures are complete; at most
