@@ -1,0 +1,167 @@
+//===- FlashOps.cpp - Operations of the flash dialect ---------------------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "flash/Dialect/Flash/IR/Flash.h"
+
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/Builders.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace mlir::flash;
+
+#define GET_OP_CLASSES
+#include "flash/Dialect/Flash/IR/FlashOps.cpp.inc"
+
+//===----------------------------------------------------------------------===//
+// AttentionOp: what the operands mean
+//===----------------------------------------------------------------------===//
+
+int64_t AttentionOp::getGroupSize() {
+  if (std::optional<uint64_t> group = getGroup())
+    return *group;
+  return getQueryType().getDimSize(1) / getKeyType().getDimSize(1);
+}
+
+float AttentionOp::getScaleOrDefault() {
+  if (std::optional<APFloat> scale = getScale())
+    return scale->convertToFloat();
+  return static_cast<float>(1.0 / std::sqrt(double(getHeadDim())));
+}
+
+std::optional<int64_t> AttentionOp::getStaticAlignment() {
+  if (isVarlen())
+    return std::nullopt;
+  if (Value alignment = getAlignment())
+    return getConstantIntValue(alignment);
+  if (getQueryType().isDynamicDim(2) || getKeyType().isDynamicDim(2))
+    return std::nullopt;
+  return getKeyType().getDimSize(2) - getQueryType().getDimSize(2);
+}
+
+std::optional<int64_t> AttentionOp::getStaticHeads() {
+  if (Value heads = getHeads())
+    return getConstantIntValue(heads);
+  if (getQueryType().isDynamicDim(1))
+    return std::nullopt;
+  return getQueryType().getDimSize(1);
+}
+
+/// The size of dimension `dim` of a tensor or memref.
+static OpFoldResult getMixedDim(OpBuilder &builder, Location loc, Value shaped,
+                                int64_t dim) {
+  auto type = cast<ShapedType>(shaped.getType());
+  if (!type.isDynamicDim(dim))
+    return builder.getIndexAttr(type.getDimSize(dim));
+  if (isa<MemRefType>(type))
+    return memref::DimOp::create(builder, loc, shaped, dim).getResult();
+  return tensor::DimOp::create(builder, loc, shaped, dim).getResult();
+}
+
+OpFoldResult AttentionOp::getMixedAlignment(OpBuilder &builder) {
+  if (std::optional<int64_t> known = getStaticAlignment())
+    return builder.getIndexAttr(*known);
+  if (Value alignment = getAlignment())
+    return alignment;
+  auto dim = [&](Value shaped) {
+    return getValueOrCreateConstantIndexOp(
+        builder, getLoc(), getMixedDim(builder, getLoc(), shaped, 2));
+  };
+  Value keys = dim(getKey());
+  Value queries = dim(getQuery());
+  return arith::SubIOp::create(builder, getLoc(), keys, queries).getResult();
+}
+
+OpFoldResult AttentionOp::getMixedHeads(OpBuilder &builder) {
+  if (std::optional<int64_t> known = getStaticHeads())
+    return builder.getIndexAttr(*known);
+  if (Value heads = getHeads())
+    return heads;
+  return getMixedDim(builder, getLoc(), getQuery(), 1);
+}
+
+SmallVector<Type> AttentionOp::getMaskArgumentTypes() {
+  SmallVector<Type> types(kNumMaskArgs, IndexType::get(getContext()));
+  llvm::append_range(types, getCaptures().getTypes());
+  return types;
+}
+
+SmallVector<Type> AttentionOp::getScoreArgumentTypes() {
+  SmallVector<Type> types{Float32Type::get(getContext())};
+  llvm::append_range(types, getMaskArgumentTypes());
+  return types;
+}
+
+//===----------------------------------------------------------------------===//
+// AttentionOp: interfaces
+//===----------------------------------------------------------------------===//
+
+MutableOperandRange AttentionOp::getDpsInitsMutable() {
+  // `output` and, behind it, `lse` are the last operands.
+  unsigned first = getODSOperandIndexAndLength(kOutputIndex).first;
+  return MutableOperandRange(*this, first, getNumOperands() - first);
+}
+
+void AttentionOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  for (OpOperand &operand : getOperation()->getOpOperands()) {
+    if (!isa<MemRefType>(operand.get().getType()))
+      continue;
+    // The destinations are written whole, never read.
+    MemoryEffects::Effect *effect =
+        isDpsInit(&operand)
+            ? static_cast<MemoryEffects::Effect *>(MemoryEffects::Write::get())
+            : MemoryEffects::Read::get();
+    effects.emplace_back(effect, &operand, /*stage=*/0,
+                         /*effectOnFullRegion=*/true,
+                         SideEffects::DefaultResource::get());
+  }
+}
+
+LogicalResult AttentionOp::reifyResultShapes(
+    OpBuilder &builder, ReifiedRankedShapedTypeDims &reifiedReturnShapes) {
+  // The sizes come from the inputs, not from the destinations, so that they
+  // stay known where a destination is later replaced.
+  for (OpResult result : getResultTensors()) {
+    auto type = cast<RankedTensorType>(result.getType());
+    SmallVector<OpFoldResult> sizes;
+    for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+      if (!type.isDynamicDim(dim))
+        sizes.push_back(builder.getIndexAttr(type.getDimSize(dim)));
+      else
+        // Dv is static, so a dynamic size is one of B, Hq, Sq.
+        sizes.push_back(getMixedDim(builder, getLoc(), getQuery(), dim));
+    }
+    reifiedReturnShapes.push_back(std::move(sizes));
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// AlignmentOp, HeadsOp
+//===----------------------------------------------------------------------===//
+
+static OpFoldResult foldToIndex(Operation *op, std::optional<int64_t> value) {
+  if (!value)
+    return {};
+  return Builder(op->getContext()).getIndexAttr(*value);
+}
+
+OpFoldResult AlignmentOp::fold(FoldAdaptor) {
+  auto attention = cast<AttentionOp>((*this)->getParentOp());
+  return foldToIndex(*this, attention.getStaticAlignment());
+}
+
+OpFoldResult HeadsOp::fold(FoldAdaptor) {
+  auto attention = cast<AttentionOp>((*this)->getParentOp());
+  return foldToIndex(*this, attention.getStaticHeads());
+}
