@@ -1,0 +1,172 @@
+//===- Manifest.h - How to launch a kernel ----------------------*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The manifest is written beside every PTX (k.ptx, k.json) and is all that a
+// launcher needs. Format, version 1, one JSON object:
+//
+//   version                integer, 1
+//   entry                  name of the kernel in the PTX
+//   chip                   "sm_80", ...
+//   ptx_isa                "7.0", ...
+//   attention              canonical SPEC (AttentionSpec::toString), or "" for
+//                          an op that has no SPEC (own score or mask region)
+//   parameters             in kernel order, each an object:
+//     name                 unique
+//     kind                 "pointer" (u64) | "i32" | "i64" | "f32"
+//     role                 pointer: "query" "key" "value" "output" "lse"
+//                          "capture" "workspace"; i32: "size"; i64: "stride";
+//                          f32: "scale"
+//     dtype, rank          pointers only
+//     align                pointers only: bytes the base is a multiple of
+//     row_align            pointers only: bytes that every stride except the
+//                          innermost dimension's is a multiple of
+//     unit_inner_stride    pointers only: the innermost stride must be 1
+//     of, dim              strides only: name of the pointer, dimension
+//   launch                 grid, block, cluster: three expressions each (see
+//                          Expression.h), in CTAs, threads, CTAs per cluster
+//   dynamic_shared_bytes   integer, per CTA
+//   shared_fits            chips whose opt-in limit holds that many
+//   workspace_bytes        expression
+//   schedule               object of strings, what the compiler chose
+//   versions               object of strings: flash, llvm, and ptxas where it
+//                          was used
+//
+// Order of parameters, by contract: pointers q, k, v, o (, lse), then i32 sizes
+// b, hq, hkv, sq, sk, then i64 strides in elements (q, k, v, o by b, h, s, d;
+// lse by b, h, s), then f32 scale, then captures: per capture its pointer and
+// its strides. All are parameters even where the kernel is compiled for fixed
+// values; a launcher must then pass those.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FLASH_RUNTIME_MANIFEST_H
+#define FLASH_RUNTIME_MANIFEST_H
+
+#include "flash/Runtime/AttentionSpec.h"
+
+#include <array>
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace flash::runtime {
+
+enum class ParameterKind : uint8_t { Pointer, I32, I64, F32 };
+
+enum class ParameterRole : uint8_t {
+  Query,
+  Key,
+  Value,
+  Output,
+  Lse,
+  Capture,
+  Workspace,
+  Size,
+  Stride,
+  Scale
+};
+
+/// One kernel parameter; see the format above for the meaning of the fields.
+struct Parameter {
+  std::string name;
+  ParameterKind kind = ParameterKind::Pointer;
+  ParameterRole role = ParameterRole::Query;
+  DType dtype = DType::F16;
+  unsigned rank = 0;
+  int64_t align = 1;
+  int64_t rowAlign = 1;
+  bool unitInnerStride = false;
+  std::string of;
+  unsigned dim = 0;
+
+  bool operator==(const Parameter &) const = default;
+};
+
+struct Manifest {
+  static constexpr int64_t kVersion = 1;
+
+  std::string entry;
+  std::string chip;
+  std::string ptxIsa;
+  std::string attention;
+  std::vector<Parameter> parameters;
+  std::array<std::string, 3> grid = {"1", "1", "1"};
+  std::array<std::string, 3> block = {"1", "1", "1"};
+  std::array<std::string, 3> cluster = {"1", "1", "1"};
+  int64_t dynamicSharedBytes = 0;
+  std::vector<std::string> sharedFits;
+  std::string workspaceBytes = "0";
+  std::map<std::string, std::string> schedule;
+  std::map<std::string, std::string> versions;
+
+  /// JSON text, members in the order above, two spaces of indentation.
+  std::string toJson() const;
+
+  /// Reads and verifies a manifest. Unknown members are ignored, so that later
+  /// versions may add some; a version other than kVersion is refused.
+  static Result<Manifest> parse(std::string_view json);
+
+  /// The parameter named `name`, or null.
+  const Parameter *find(std::string_view name) const;
+
+  bool operator==(const Manifest &) const = default;
+};
+
+/// The kernel parameters that the contract fixes, for q, k and v of `dtype` and
+/// o of `outDType`. Pointers need no more than their element's alignment;
+/// raise `align` and `rowAlign` where the kernel wants wider copies.
+std::vector<Parameter> attentionParameters(DType dtype, DType outDType,
+                                           bool lse);
+
+/// Appends a captured tensor's pointer and strides.
+void appendCapture(std::vector<Parameter> &parameters, std::string name,
+                   DType dtype, unsigned rank);
+
+/// A buffer that a launch passes: where it is on the device and how it lies.
+struct BufferArgument {
+  uint64_t address = 0;
+  DType dtype = DType::F16;
+  std::vector<int64_t> shape;
+  /// In elements.
+  std::vector<int64_t> strides;
+};
+
+/// Everything a launch passes, by parameter name.
+struct LaunchArguments {
+  Sizes sizes;
+  double scale = 1.0;
+  std::map<std::string, BufferArgument> buffers;
+};
+
+/// The launch's shape at given sizes.
+struct LaunchShape {
+  std::array<uint32_t, 3> grid, block, cluster;
+  uint32_t dynamicSharedBytes = 0;
+  int64_t workspaceBytes = 0;
+};
+
+/// Evaluates the expressions; refuses what CUDA's limits do (grid x up to
+/// 2^31 - 1, y and z up to 65535, 1024 threads per block).
+Result<LaunchShape> computeLaunchShape(const Manifest &manifest,
+                                       const Sizes &sizes);
+
+/// Lays out the parameter buffer: every parameter at its natural alignment, in
+/// order, as a .param space of scalars does. Refuses, by parameter: a missing
+/// buffer, another dtype or rank, a base or stride less aligned than the
+/// manifest asks for (strides of size-1 dimensions are never used and exempt),
+/// and sizes that differ from those the kernel was compiled for.
+Result<std::vector<std::byte>> packArguments(const Manifest &manifest,
+                                             const LaunchArguments &arguments);
+
+std::string_view name(ParameterKind kind);
+std::string_view name(ParameterRole role);
+
+} // namespace flash::runtime
+
+#endif // FLASH_RUNTIME_MANIFEST_H
