@@ -11,13 +11,15 @@
 include "flash/Dialect/FlashTile/IR/FlashTileBase.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
+include "mlir/IR/TensorEncoding.td"
 
 class FlashTile_Attr<string name, string mnem, list<Trait> traits = []>
     : AttrDef<FlashTile_Dialect, name, traits> {
   let mnemonic = mnem;
 }
 
-def FlashTile_LayoutAttr : FlashTile_Attr<"Layout", "layout"> {
+def FlashTile_LayoutAttr : FlashTile_Attr<"Layout", "layout", [
+    DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
   let summary = "which thread and register holds which element of a tile";
   let description = [{
     Maps (register, lane, warp) to the coordinates of one element. The *atom* is

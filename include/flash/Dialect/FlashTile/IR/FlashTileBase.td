@@ -28,6 +28,10 @@ def FlashTile_Dialect : Dialect {
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect"
   ];
+  let extraClassDeclaration = [{
+    void registerAttributes();
+    void registerTypes();
+  }];
 }
 
 #endif // FLASH_DIALECT_FLASHTILE_IR_FLASHTILEBASE_TD
