@@ -64,6 +64,7 @@ function(flash_add_library name)
   cmake_parse_arguments(ARG "NO_MLIR" "" "DEPENDS;LINK" ${ARGN})
   add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
   flash_set_up_target(${name} "${ARG_NO_MLIR}" "${ARG_LINK}" "${ARG_DEPENDS}")
+  set_property(GLOBAL APPEND PROPERTY FLASH_LIBRARIES ${name})
   install(TARGETS ${name} EXPORT FlashTargets
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endfunction()
