@@ -46,21 +46,22 @@ struct DropTrivialRegions : OpRewritePattern<AttentionOp> {
   }
 };
 
-/// Drops a window that is open on both sides, and the exemption from a left
-/// edge that is open.
+/// Drops a window that is open on both sides, and sink tokens where there is no
+/// left edge for them to be exempt from.
 struct DropOpenWindow : OpRewritePattern<AttentionOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(AttentionOp op,
                                 PatternRewriter &rewriter) const override {
     std::optional<ArrayRef<int64_t>> window = op.getWindow();
-    if (!window || (*window)[0] != -1)
-      return failure();
-    bool dropWindow = (*window)[1] == -1;
-    if (!dropWindow && !op.getSinkTokens())
+    bool hasLeftEdge = window && (*window)[0] != -1;
+    bool dropWindow = window && !hasLeftEdge && (*window)[1] == -1;
+    bool dropSinks = op.getSinkTokens() && !hasLeftEdge;
+    if (!dropWindow && !dropSinks)
       return failure();
     rewriter.modifyOpInPlace(op, [&] {
-      op.removeSinkTokensAttr();
+      if (dropSinks)
+        op.removeSinkTokensAttr();
       if (dropWindow)
         op.removeWindowAttr();
     });

@@ -47,11 +47,12 @@ private:
                             << asWhat << "), got " << got;
   }
 
-  LogicalResult checkPositive(StringRef role, std::optional<uint64_t> value) {
-    if (!value || static_cast<int64_t>(*value) > 0)
+  LogicalResult checkAtLeast(StringRef role, std::optional<uint64_t> value,
+                             int64_t low) {
+    if (!value || static_cast<int64_t>(*value) >= low)
       return success();
-    return op.emitOpError() << role << ": expected a positive number, got "
-                            << static_cast<int64_t>(*value);
+    return op.emitOpError() << role << ": expected at least " << low
+                            << ", got " << static_cast<int64_t>(*value);
   }
 
   LogicalResult verifyHeads();
@@ -115,7 +116,7 @@ LogicalResult Verifier::verifyHeads() {
                        op.getValueType().getDimSize(1))) ||
       failed(checkSize("output heads", queryHeads, "query",
                        op.getOutputType().getDimSize(1))) ||
-      failed(checkPositive("group", op.getGroup())))
+      failed(checkAtLeast("group", op.getGroup(), 1)))
     return failure();
 
   bool isStatic =
@@ -225,17 +226,10 @@ LogicalResult Verifier::verifyModifiers() {
   }
 
   // C11
-  if (failed(checkPositive("prefix", op.getPrefix())) ||
-      failed(checkPositive("chunk", op.getChunk())) ||
-      failed(checkPositive("sink_tokens", op.getSinkTokens())))
+  if (failed(checkAtLeast("prefix", op.getPrefix(), 0)) ||
+      failed(checkAtLeast("chunk", op.getChunk(), 1)) ||
+      failed(checkAtLeast("sink_tokens", op.getSinkTokens(), 0)))
     return failure();
-  if (op.getPrefix() && !op.getCausal())
-    return op.emitOpError()
-           << "prefix: expected causal beside it (it relaxes it), got none";
-  if (op.getSinkTokens() && !op.getWindow())
-    return op.emitOpError()
-           << "sink_tokens: expected window beside it (they relax its left "
-              "edge), got none";
   return success();
 }
 

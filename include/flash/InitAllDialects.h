@@ -1,0 +1,36 @@
+//===- InitAllDialects.h - Every dialect that Flash's tools know ---*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FLASH_INITALLDIALECTS_H
+#define FLASH_INITALLDIALECTS_H
+
+#include "flash/Dialect/Flash/IR/Flash.h"
+
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/Target/LLVMIR/Dialect/All.h"
+
+namespace mlir::flash {
+
+/// Registers the dialects of Flash and the external models of its ops.
+inline void registerFlashDialects(DialectRegistry &registry) {
+  registry.insert<FlashDialect>();
+}
+
+/// Registers Flash's dialects, those of MLIR, their extensions and what
+/// `gpu-module-to-binary` needs to serialise.
+inline void registerAllDialects(DialectRegistry &registry) {
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  registerAllGPUToLLVMIRTranslations(registry);
+  registerFlashDialects(registry);
+}
+
+} // namespace mlir::flash
+
+#endif // FLASH_INITALLDIALECTS_H

@@ -1,0 +1,340 @@
+//===- Decompose.cpp - Attention to linalg: the reference semantics -------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "flash/Dialect/Flash/Transforms/Passes.h"
+#include "flash/Dialect/Flash/Transforms/Transforms.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/PatternMatch.h"
+
+#include <limits>
+
+namespace mlir::flash {
+#define GEN_PASS_DEF_FLASHDECOMPOSE
+#include "flash/Dialect/Flash/Transforms/Passes.h.inc"
+} // namespace mlir::flash
+
+using namespace mlir;
+using namespace mlir::flash;
+
+namespace {
+/// Builds the decomposition of one op in front of it. Everything between the
+/// inputs and the outputs is a tensor of f32.
+class Decomposer {
+public:
+  Decomposer(RewriterBase &rewriter, AttentionOp op)
+      : rewriter(rewriter), op(op), loc(op.getLoc()),
+        f32(rewriter.getF32Type()) {}
+
+  void run();
+
+private:
+  using Body = function_ref<Value(OpBuilder &, ValueRange)>;
+
+  Value asTensor(Value shaped);
+  OpFoldResult dim(Value tensor, int64_t index);
+  Value fill(ArrayRef<OpFoldResult> sizes, float value);
+  Value real(OpBuilder &builder, float value) {
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getF32FloatAttr(value));
+  }
+  Value toF32(OpBuilder &builder, Value value);
+  Value fromF32(OpBuilder &builder, Value value, Type type);
+
+  /// A linalg.generic over `numDims` loops with one result; `body` takes the
+  /// elements of `inputs` and of `init`.
+  Value generic(unsigned numDims, ValueRange inputs, Value init,
+                ArrayRef<SmallVector<AffineExpr>> maps,
+                ArrayRef<unsigned> reductions, Body body);
+
+  Value computeScores();
+  Value applyRegions(Value scores);
+  Value inlineRegion(OpBuilder &builder, Region &region, ValueRange arguments);
+  void replace(Value output, Value lse);
+
+  RewriterBase &rewriter;
+  AttentionOp op;
+  Location loc;
+  Type f32;
+  Value query, key, value;
+  Value alignment, heads;
+  SmallVector<OpFoldResult> rowSizes, scoreSizes;
+};
+} // namespace
+
+Value Decomposer::asTensor(Value shaped) {
+  auto type = dyn_cast<MemRefType>(shaped.getType());
+  if (!type)
+    return shaped;
+  return bufferization::ToTensorOp::create(
+      rewriter, loc, memref::getTensorTypeFromMemRefType(type), shaped,
+      /*restrict=*/true);
+}
+
+OpFoldResult Decomposer::dim(Value tensor, int64_t index) {
+  return tensor::getMixedSize(rewriter, loc, tensor, index);
+}
+
+Value Decomposer::fill(ArrayRef<OpFoldResult> sizes, float value) {
+  Value empty = tensor::EmptyOp::create(rewriter, loc, sizes, f32);
+  return linalg::FillOp::create(rewriter, loc, real(rewriter, value), empty)
+      .getResult(0);
+}
+
+Value Decomposer::toF32(OpBuilder &builder, Value value) {
+  if (value.getType() == f32)
+    return value;
+  return arith::ExtFOp::create(builder, loc, f32, value);
+}
+
+Value Decomposer::fromF32(OpBuilder &builder, Value value, Type type) {
+  if (type == f32)
+    return value;
+  return arith::TruncFOp::create(builder, loc, type, value);
+}
+
+Value Decomposer::generic(unsigned numDims, ValueRange inputs, Value init,
+                          ArrayRef<SmallVector<AffineExpr>> maps,
+                          ArrayRef<unsigned> reductions, Body body) {
+  SmallVector<AffineMap> indexingMaps;
+  for (ArrayRef<AffineExpr> results : maps)
+    indexingMaps.push_back(
+        AffineMap::get(numDims, 0, results, rewriter.getContext()));
+  SmallVector<utils::IteratorType> iterators(numDims,
+                                             utils::IteratorType::parallel);
+  for (unsigned reduction : reductions)
+    iterators[reduction] = utils::IteratorType::reduction;
+  auto result = linalg::GenericOp::create(
+      rewriter, loc, init.getType(), inputs, init, indexingMaps, iterators,
+      [&](OpBuilder &builder, Location, ValueRange arguments) {
+        linalg::YieldOp::create(builder, loc, body(builder, arguments));
+      });
+  return result.getResult(0);
+}
+
+/// scale * (q . k), over (b, h, q, k, d). The heads of K are indexed by
+/// h floordiv group: grouped heads are never broadcast.
+Value Decomposer::computeScores() {
+  AffineExpr b, h, q, k, d;
+  bindDims(rewriter.getContext(), b, h, q, k, d);
+  AffineExpr keyHead = h.floorDiv(op.getGroupSize());
+  Value products = generic(
+      5, {query, key}, fill(scoreSizes, 0.0f),
+      {{b, h, q, d}, {b, keyHead, k, d}, {b, h, q, k}}, {4},
+      [&](OpBuilder &builder, ValueRange elements) -> Value {
+        Value product =
+            arith::MulFOp::create(builder, loc, toF32(builder, elements[0]),
+                                  toF32(builder, elements[1]));
+        return arith::AddFOp::create(builder, loc, elements[2], product);
+      });
+  return applyRegions(products);
+}
+
+/// Copies the ops of a region; returns what it yields.
+Value Decomposer::inlineRegion(OpBuilder &builder, Region &region,
+                               ValueRange arguments) {
+  IRMapping mapping;
+  mapping.map(region.getArguments(), arguments);
+  for (Operation &nested : region.front().without_terminator()) {
+    if (isa<AlignmentOp>(nested))
+      mapping.map(nested.getResult(0), alignment);
+    else if (isa<HeadsOp>(nested))
+      mapping.map(nested.getResult(0), heads);
+    else
+      builder.clone(nested, mapping);
+  }
+  return mapping.lookup(
+      cast<YieldOp>(region.front().getTerminator()).getValue());
+}
+
+/// Scales, then the score region, then -inf where the mask region says false.
+Value Decomposer::applyRegions(Value products) {
+  auto body = [&](OpBuilder &builder, ValueRange elements) -> Value {
+    Value score = arith::MulFOp::create(
+        builder, loc, elements[0], real(builder, op.getScaleOrDefault()));
+    if (!op.hasScoreRegion() && !op.hasMaskRegion())
+      return score;
+    // Absolute indices: those of the loops, shifted.
+    SmallVector<Value> arguments;
+    for (auto [position, offset] :
+         llvm::enumerate(ArrayRef<Value>{op.getOffsetB(), op.getOffsetH(),
+                                         op.getOffsetQ(), op.getOffsetK()})) {
+      Value index = linalg::IndexOp::create(builder, loc, position);
+      if (offset)
+        index = arith::AddIOp::create(builder, loc, index, offset);
+      arguments.push_back(index);
+    }
+    llvm::append_range(arguments, op.getCaptures());
+    if (op.hasMaskRegion()) {
+      SmallVector<Value> scoreArguments{score};
+      llvm::append_range(scoreArguments, arguments);
+      if (op.hasScoreRegion())
+        score = inlineRegion(builder, op.getScore(), scoreArguments);
+      Value mask = inlineRegion(builder, op.getMask(), arguments);
+      return arith::SelectOp::create(
+          builder, loc, mask, score,
+          real(builder, -std::numeric_limits<float>::infinity()));
+    }
+    arguments.insert(arguments.begin(), score);
+    return inlineRegion(builder, op.getScore(), arguments);
+  };
+  SmallVector<AffineExpr> identity;
+  for (unsigned i = 0; i < 4; ++i)
+    identity.push_back(rewriter.getAffineDimExpr(i));
+  Value empty = tensor::EmptyOp::create(rewriter, loc, scoreSizes, f32);
+  return generic(4, products, empty, {identity, identity}, {}, body);
+}
+
+void Decomposer::run() {
+  const float infinity = std::numeric_limits<float>::infinity();
+  alignment = getValueOrCreateConstantIndexOp(rewriter, loc,
+                                              op.getMixedAlignment(rewriter));
+  heads = getValueOrCreateConstantIndexOp(rewriter, loc,
+                                          op.getMixedHeads(rewriter));
+  query = asTensor(op.getQuery());
+  key = asTensor(op.getKey());
+  value = asTensor(op.getValue());
+  rowSizes = {dim(query, 0), dim(query, 1), dim(query, 2)};
+  scoreSizes = llvm::to_vector(rowSizes);
+  scoreSizes.push_back(dim(key, 2));
+
+  Value scores = computeScores();
+
+  AffineExpr b, h, q, k, v;
+  bindDims(rewriter.getContext(), b, h, q, k, v);
+  Value maxima = generic(
+      4, scores, fill(rowSizes, -infinity), {{b, h, q, k}, {b, h, q}}, {3},
+      [&](OpBuilder &builder, ValueRange elements) -> Value {
+        return arith::MaximumFOp::create(builder, loc, elements[0],
+                                         elements[1]);
+      });
+  // A row without keys has maximum -inf, and -inf - -inf is NaN: subtract 0.
+  Value exponentials = generic(
+      4, {scores, maxima},
+      tensor::EmptyOp::create(rewriter, loc, scoreSizes, f32),
+      {{b, h, q, k}, {b, h, q}, {b, h, q, k}}, {},
+      [&](OpBuilder &builder, ValueRange elements) -> Value {
+        Value isDead = arith::CmpFOp::create(
+            builder, loc, arith::CmpFPredicate::OEQ, elements[1],
+            real(builder, -infinity));
+        Value maximum = arith::SelectOp::create(
+            builder, loc, isDead, real(builder, 0.0f), elements[1]);
+        Value shifted =
+            arith::SubFOp::create(builder, loc, elements[0], maximum);
+        return math::ExpOp::create(builder, loc, shifted);
+      });
+  Value sums = generic(
+      4, exponentials, fill(rowSizes, 0.0f), {{b, h, q, k}, {b, h, q}}, {3},
+      [&](OpBuilder &builder, ValueRange elements) -> Value {
+        return arith::AddFOp::create(builder, loc, elements[1], elements[0]);
+      });
+
+  // P is rounded to V's type; the sum above is of P before it.
+  Type stored = op.getValueType().getElementType();
+  SmallVector<OpFoldResult> outputSizes = llvm::to_vector(rowSizes);
+  outputSizes.push_back(dim(value, 3));
+  AffineExpr valueHead = h.floorDiv(op.getGroupSize());
+  // Loops (b, h, q, v, k): `k` and `v` below are the fourth and fifth.
+  Value unnormalized = generic(
+      5, {exponentials, value}, fill(outputSizes, 0.0f),
+      {{b, h, q, v}, {b, valueHead, v, k}, {b, h, q, k}}, {4},
+      [&](OpBuilder &builder, ValueRange elements) -> Value {
+        Value weight =
+            toF32(builder, fromF32(builder, elements[0], stored));
+        Value product = arith::MulFOp::create(builder, loc, weight,
+                                              toF32(builder, elements[1]));
+        return arith::AddFOp::create(builder, loc, elements[2], product);
+      });
+
+  auto isDead = [&](OpBuilder &builder, Value sum) -> Value {
+    return arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ, sum,
+                                 real(builder, 0.0f));
+  };
+  Type outputType = op.getOutputType().getElementType();
+  Value output = generic(
+      4, {unnormalized, sums}, asTensor(op.getOutput()),
+      {{b, h, q, k}, {b, h, q}, {b, h, q, k}}, {},
+      [&](OpBuilder &builder, ValueRange elements) -> Value {
+        Value quotient =
+            arith::DivFOp::create(builder, loc, elements[0], elements[1]);
+        Value alive = arith::SelectOp::create(builder, loc,
+                                              isDead(builder, elements[1]),
+                                              real(builder, 0.0f), quotient);
+        return fromF32(builder, alive, outputType);
+      });
+  Value lse;
+  if (op.getLse())
+    lse = generic(
+        3, {maxima, sums}, asTensor(op.getLse()),
+        {{b, h, q}, {b, h, q}, {b, h, q}}, {},
+        [&](OpBuilder &builder, ValueRange elements) -> Value {
+          Value log = math::LogOp::create(builder, loc, elements[1]);
+          Value sum = arith::AddFOp::create(builder, loc, elements[0], log);
+          return arith::SelectOp::create(builder, loc,
+                                         isDead(builder, elements[1]),
+                                         real(builder, -infinity), sum);
+        });
+  replace(output, lse);
+}
+
+void Decomposer::replace(Value output, Value lse) {
+  if (!op.isOnBuffers()) {
+    SmallVector<Value> results{output};
+    if (lse)
+      results.push_back(lse);
+    rewriter.replaceOp(op, results);
+    return;
+  }
+  auto write = [&](Value tensor, Value buffer) {
+    auto store = bufferization::MaterializeInDestinationOp::create(
+        rewriter, loc, tensor, buffer);
+    store.setRestrict(true);
+    store.setWritable(true);
+  };
+  write(output, op.getOutput());
+  if (lse)
+    write(lse, op.getLse());
+  rewriter.eraseOp(op);
+}
+
+LogicalResult mlir::flash::decomposeAttention(RewriterBase &rewriter,
+                                              AttentionOp op) {
+  for (auto [role, operand] :
+       {std::pair<StringRef, Value>{"cu_seqlens_q", op.getCuSeqlensQ()},
+        {"cu_seqlens_k", op.getCuSeqlensK()},
+        {"block_table", op.getBlockTable()},
+        {"sinks", op.getSinks()}})
+    if (operand)
+      return op.emitOpError() << role << ": not yet lowered";
+  expandModifiers(rewriter, op);
+  OpBuilder::InsertionGuard guard(rewriter);
+  rewriter.setInsertionPoint(op);
+  Decomposer(rewriter, op).run();
+  return success();
+}
+
+namespace {
+struct DecomposePass : flash::impl::FlashDecomposeBase<DecomposePass> {
+  void runOnOperation() override {
+    IRRewriter rewriter(&getContext());
+    WalkResult result = getOperation()->walk([&](AttentionOp op) {
+      return failed(decomposeAttention(rewriter, op)) ? WalkResult::interrupt()
+                                                      : WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+};
+} // namespace
