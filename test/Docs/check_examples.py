@@ -10,7 +10,8 @@
 Feeds every fenced code block marked `mlir` in the Markdown files named (or
 found below the directories named) to flash-opt, which parses it, verifies it
 and compares it with its own round trip. Notation that is not a program of its
-own belongs in a block without that mark. Prints how many were checked.
+own belongs in a block without that mark. Prints how many were checked; fails if
+one is refused or there is none at all.
 """
 
 import pathlib
@@ -57,7 +58,7 @@ def main():
                 failed += 1
                 print(f"{path}:{line}: flash-opt refuses this example:\n{done.stdout}")
     print(f"{len(files)} files, {checked} examples, {failed} refused")
-    return failed != 0
+    return failed != 0 or checked == 0
 
 
 sys.exit(main())

@@ -17,5 +17,5 @@
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::flash::registerAllDialects(registry);
-  return mlir::asMainReturnCode(mlir::MlirLspServerMain(argc, argv, registry));
+  return mlir::failed(mlir::MlirLspServerMain(argc, argv, registry));
 }
