@@ -21,6 +21,25 @@ using namespace mlir::flash;
 #define GET_OP_CLASSES
 #include "flash/Dialect/Flash/IR/FlashOps.cpp.inc"
 
+void AttentionOp::build(OpBuilder &builder, OperationState &state, Value query,
+                        Value key, Value value, Value output, Value lse,
+                        ValueRange captures) {
+  SmallVector<Type> results;
+  for (Value destination : {output, lse})
+    if (destination && isa<TensorType>(destination.getType()))
+      results.push_back(destination.getType());
+  build(builder, state, results, query, key, value, captures,
+        /*offset_b=*/Value(), /*offset_h=*/Value(), /*offset_q=*/Value(),
+        /*offset_k=*/Value(), /*alignment=*/Value(), /*heads=*/Value(),
+        /*cu_seqlens_q=*/Value(), /*cu_seqlens_k=*/Value(),
+        /*block_table=*/Value(), /*sinks=*/Value(), output, lse,
+        /*scale=*/FloatAttr(), /*group=*/IntegerAttr(),
+        /*causal=*/CausalKindAttr(), /*window=*/DenseI64ArrayAttr(),
+        /*prefix=*/IntegerAttr(), /*chunk=*/IntegerAttr(),
+        /*sink_tokens=*/IntegerAttr(), /*softcap=*/FloatAttr(),
+        /*alibi=*/UnitAttr(), /*schedule=*/ScheduleAttr());
+}
+
 //===----------------------------------------------------------------------===//
 // AttentionOp: what the operands mean
 //===----------------------------------------------------------------------===//

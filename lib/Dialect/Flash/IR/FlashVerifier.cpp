@@ -51,8 +51,8 @@ private:
                              int64_t low) {
     if (!value || static_cast<int64_t>(*value) >= low)
       return success();
-    return op.emitOpError() << role << ": expected at least " << low
-                            << ", got " << static_cast<int64_t>(*value);
+    return op.emitOpError() << role << ": expected at least " << low << ", got "
+                            << static_cast<int64_t>(*value);
   }
 
   LogicalResult verifyHeads();

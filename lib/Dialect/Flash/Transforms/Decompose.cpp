@@ -1,7 +1,7 @@
 //===- Decompose.cpp - Attention to linalg: the reference semantics -------===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -162,8 +162,8 @@ Value Decomposer::inlineRegion(OpBuilder &builder, Region &region,
 /// Scales, then the score region, then -inf where the mask region says false.
 Value Decomposer::applyRegions(Value products) {
   auto body = [&](OpBuilder &builder, ValueRange elements) -> Value {
-    Value score = arith::MulFOp::create(
-        builder, loc, elements[0], real(builder, op.getScaleOrDefault()));
+    Value score = arith::MulFOp::create(builder, loc, elements[0],
+                                        real(builder, op.getScaleOrDefault()));
     if (!op.hasScoreRegion() && !op.hasMaskRegion())
       return score;
     // Absolute indices: those of the loops, shifted.
@@ -214,27 +214,27 @@ void Decomposer::run() {
 
   AffineExpr b, h, q, k, v;
   bindDims(rewriter.getContext(), b, h, q, k, v);
-  Value maxima = generic(
-      4, scores, fill(rowSizes, -infinity), {{b, h, q, k}, {b, h, q}}, {3},
-      [&](OpBuilder &builder, ValueRange elements) -> Value {
-        return arith::MaximumFOp::create(builder, loc, elements[0],
-                                         elements[1]);
-      });
+  Value maxima =
+      generic(4, scores, fill(rowSizes, -infinity), {{b, h, q, k}, {b, h, q}},
+              {3}, [&](OpBuilder &builder, ValueRange elements) -> Value {
+                return arith::MaximumFOp::create(builder, loc, elements[0],
+                                                 elements[1]);
+              });
   // A row without keys has maximum -inf, and -inf - -inf is NaN: subtract 0.
-  Value exponentials = generic(
-      4, {scores, maxima},
-      tensor::EmptyOp::create(rewriter, loc, scoreSizes, f32),
-      {{b, h, q, k}, {b, h, q}, {b, h, q, k}}, {},
-      [&](OpBuilder &builder, ValueRange elements) -> Value {
-        Value isDead = arith::CmpFOp::create(
-            builder, loc, arith::CmpFPredicate::OEQ, elements[1],
-            real(builder, -infinity));
-        Value maximum = arith::SelectOp::create(
-            builder, loc, isDead, real(builder, 0.0f), elements[1]);
-        Value shifted =
-            arith::SubFOp::create(builder, loc, elements[0], maximum);
-        return math::ExpOp::create(builder, loc, shifted);
-      });
+  Value exponentials =
+      generic(4, {scores, maxima},
+              tensor::EmptyOp::create(rewriter, loc, scoreSizes, f32),
+              {{b, h, q, k}, {b, h, q}, {b, h, q, k}}, {},
+              [&](OpBuilder &builder, ValueRange elements) -> Value {
+                Value isDead = arith::CmpFOp::create(
+                    builder, loc, arith::CmpFPredicate::OEQ, elements[1],
+                    real(builder, -infinity));
+                Value maximum = arith::SelectOp::create(
+                    builder, loc, isDead, real(builder, 0.0f), elements[1]);
+                Value shifted =
+                    arith::SubFOp::create(builder, loc, elements[0], maximum);
+                return math::ExpOp::create(builder, loc, shifted);
+              });
   Value sums = generic(
       4, exponentials, fill(rowSizes, 0.0f), {{b, h, q, k}, {b, h, q}}, {3},
       [&](OpBuilder &builder, ValueRange elements) -> Value {
@@ -251,8 +251,7 @@ void Decomposer::run() {
       5, {exponentials, value}, fill(outputSizes, 0.0f),
       {{b, h, q, v}, {b, valueHead, v, k}, {b, h, q, k}}, {4},
       [&](OpBuilder &builder, ValueRange elements) -> Value {
-        Value weight =
-            toF32(builder, fromF32(builder, elements[0], stored));
+        Value weight = toF32(builder, fromF32(builder, elements[0], stored));
         Value product = arith::MulFOp::create(builder, loc, weight,
                                               toF32(builder, elements[1]));
         return arith::AddFOp::create(builder, loc, elements[2], product);
@@ -263,29 +262,28 @@ void Decomposer::run() {
                                  real(builder, 0.0f));
   };
   Type outputType = op.getOutputType().getElementType();
-  Value output = generic(
-      4, {unnormalized, sums}, asTensor(op.getOutput()),
-      {{b, h, q, k}, {b, h, q}, {b, h, q, k}}, {},
-      [&](OpBuilder &builder, ValueRange elements) -> Value {
-        Value quotient =
-            arith::DivFOp::create(builder, loc, elements[0], elements[1]);
-        Value alive = arith::SelectOp::create(builder, loc,
-                                              isDead(builder, elements[1]),
-                                              real(builder, 0.0f), quotient);
-        return fromF32(builder, alive, outputType);
-      });
+  Value output = generic(4, {unnormalized, sums}, asTensor(op.getOutput()),
+                         {{b, h, q, k}, {b, h, q}, {b, h, q, k}}, {},
+                         [&](OpBuilder &builder, ValueRange elements) -> Value {
+                           Value quotient = arith::DivFOp::create(
+                               builder, loc, elements[0], elements[1]);
+                           Value alive = arith::SelectOp::create(
+                               builder, loc, isDead(builder, elements[1]),
+                               real(builder, 0.0f), quotient);
+                           return fromF32(builder, alive, outputType);
+                         });
   Value lse;
   if (op.getLse())
-    lse = generic(
-        3, {maxima, sums}, asTensor(op.getLse()),
-        {{b, h, q}, {b, h, q}, {b, h, q}}, {},
-        [&](OpBuilder &builder, ValueRange elements) -> Value {
-          Value log = math::LogOp::create(builder, loc, elements[1]);
-          Value sum = arith::AddFOp::create(builder, loc, elements[0], log);
-          return arith::SelectOp::create(builder, loc,
-                                         isDead(builder, elements[1]),
-                                         real(builder, -infinity), sum);
-        });
+    lse = generic(3, {maxima, sums}, asTensor(op.getLse()),
+                  {{b, h, q}, {b, h, q}, {b, h, q}}, {},
+                  [&](OpBuilder &builder, ValueRange elements) -> Value {
+                    Value log = math::LogOp::create(builder, loc, elements[1]);
+                    Value sum =
+                        arith::AddFOp::create(builder, loc, elements[0], log);
+                    return arith::SelectOp::create(
+                        builder, loc, isDead(builder, elements[1]),
+                        real(builder, -infinity), sum);
+                  });
   replace(output, lse);
 }
 

@@ -1,7 +1,7 @@
 //===- ExpandModifiers.cpp - Attributes of attention into its regions -----===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -101,8 +101,8 @@ public:
   }
 
   void expandPrefix(int64_t prefix) {
-    conjoin(make<arith::OrIOp>(
-        isBelow(prefix), compare(CmpIPredicate::sle, k, position(q))));
+    conjoin(make<arith::OrIOp>(isBelow(prefix),
+                               compare(CmpIPredicate::sle, k, position(q))));
   }
 
   void expandChunk(int64_t chunk) {
@@ -169,24 +169,23 @@ private:
   /// 2 P: 2^(-4 (2 (h - P) + 1) / P). Both are 2^(-4 / P * n) for an integer n.
   Value slope(Value h) {
     Value head = make<arith::IndexCastOp>(builder.getI32Type(), h);
-    Value n = make<arith::ShLIOp>(make<arith::AddIOp>(head, integer(1)),
-                                  integer(1));
+    Value n =
+        make<arith::ShLIOp>(make<arith::AddIOp>(head, integer(1)), integer(1));
     std::optional<int64_t> heads = op.getStaticHeads();
     bool isPowerOfTwo = heads && llvm::isPowerOf2_64(*heads);
-    Value power = heads ? integer(llvm::bit_floor(uint64_t(*heads)))
-                        : floorPowerOfTwo(HeadsOp::create(
-                              builder, builder.getIndexType()));
+    Value power =
+        heads
+            ? integer(llvm::bit_floor(uint64_t(*heads)))
+            : floorPowerOfTwo(HeadsOp::create(builder, builder.getIndexType()));
     if (!isPowerOfTwo) {
       Value beyond = make<arith::SubIOp>(head, power);
-      Value odd = make<arith::AddIOp>(
-          make<arith::ShLIOp>(beyond, integer(1)), integer(1));
-      Value isFirst =
-          make<arith::CmpIOp>(CmpIPredicate::slt, head, power);
+      Value odd = make<arith::AddIOp>(make<arith::ShLIOp>(beyond, integer(1)),
+                                      integer(1));
+      Value isFirst = make<arith::CmpIOp>(CmpIPredicate::slt, head, power);
       n = make<arith::SelectOp>(isFirst, n, odd);
     }
-    Value step =
-        heads ? real(-4.0 / double(llvm::bit_floor(uint64_t(*heads))))
-              : make<arith::DivFOp>(real(-4.0), toFloat(power));
+    Value step = heads ? real(-4.0 / double(llvm::bit_floor(uint64_t(*heads))))
+                       : make<arith::DivFOp>(real(-4.0), toFloat(power));
     return make<math::Exp2Op>(make<arith::MulFOp>(toFloat(n), step));
   }
 
@@ -195,10 +194,9 @@ private:
   Value floorPowerOfTwo(Value number) {
     Value bits = make<arith::IndexCastOp>(builder.getI32Type(), number);
     for (int shift : {1, 2, 4, 8, 16})
-      bits = make<arith::OrIOp>(
-          bits, make<arith::ShRUIOp>(bits, integer(shift)));
-    return make<arith::SubIOp>(
-        bits, make<arith::ShRUIOp>(bits, integer(1)));
+      bits =
+          make<arith::OrIOp>(bits, make<arith::ShRUIOp>(bits, integer(shift)));
+    return make<arith::SubIOp>(bits, make<arith::ShRUIOp>(bits, integer(1)));
   }
 };
 } // namespace

@@ -1,5 +1,4 @@
-//===- Flash.h - The flash dialect, its attributes and operations ---*- C++
-//-*-===//
+//===- Flash.h - The flash dialect ------------------------------*- C++ -*-===//
 //
 // Part of the Flash project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

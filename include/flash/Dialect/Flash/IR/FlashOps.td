@@ -1,7 +1,7 @@
 //===- FlashOps.td - Operations of the flash dialect -------*- tablegen -*-===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -111,6 +111,15 @@ def Flash_AttentionOp : Flash_Op<"attention", [
     (`mask` $mask^)?
     (`->` type($result_tensors)^)?
   }];
+
+  let builders = [
+    // Plain attention without regions or attributes; the results, if any, are
+    // typed as the destinations.
+    OpBuilder<(ins "::mlir::Value":$query, "::mlir::Value":$key,
+                   "::mlir::Value":$value, "::mlir::Value":$output,
+                   CArg<"::mlir::Value", "{}">:$lse,
+                   CArg<"::mlir::ValueRange", "{}">:$captures)>
+  ];
 
   let hasVerifier = 1;
   let hasRegionVerifier = 1;
