@@ -1,0 +1,372 @@
+//===- Manifest.cpp - The manifest as JSON --------------------------------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "flash/Runtime/Manifest.h"
+
+#include "flash/Runtime/Expression.h"
+
+#define JSON_NOEXCEPTION
+#include <nlohmann/json.hpp>
+
+#include <set>
+
+using namespace flash::runtime;
+
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+constexpr std::string_view kKinds[] = {"pointer", "i32", "i64", "f32"};
+constexpr std::string_view kRoles[] = {
+    "query",   "key",       "value", "output", "lse",
+    "capture", "workspace", "size",  "stride", "scale"};
+constexpr unsigned kMaxRank = 64;
+/// Shared memory of one CTA stays far below this on every chip.
+constexpr int64_t kMaxSharedBytes = 1 << 20;
+
+template <typename Enum, size_t N>
+std::optional<Enum> parseName(const std::string_view (&names)[N],
+                              std::string_view text) {
+  for (size_t i = 0; i < N; ++i)
+    if (names[i] == text)
+      return Enum(i);
+  return std::nullopt;
+}
+
+bool isPointerRole(ParameterRole role) {
+  return role <= ParameterRole::Workspace;
+}
+
+ParameterKind kindOf(ParameterRole role) {
+  switch (role) {
+  case ParameterRole::Size:
+    return ParameterKind::I32;
+  case ParameterRole::Stride:
+    return ParameterKind::I64;
+  case ParameterRole::Scale:
+    return ParameterKind::F32;
+  default:
+    return ParameterKind::Pointer;
+  }
+}
+
+Json toJsonValue(const Parameter &parameter) {
+  Json json;
+  json["name"] = parameter.name;
+  json["kind"] = name(parameter.kind);
+  json["role"] = name(parameter.role);
+  if (parameter.kind == ParameterKind::Pointer) {
+    json["dtype"] = name(parameter.dtype);
+    json["rank"] = parameter.rank;
+    json["align"] = parameter.align;
+    json["row_align"] = parameter.rowAlign;
+    json["unit_inner_stride"] = parameter.unitInnerStride;
+  }
+  if (parameter.role == ParameterRole::Stride) {
+    json["of"] = parameter.of;
+    json["dim"] = parameter.dim;
+  }
+  return json;
+}
+
+/// Reads members of one JSON object; the first thing wrong stays in `error`
+/// and later reads yield defaults.
+class ObjectReader {
+public:
+  ObjectReader(const Json &json, std::string where)
+      : json(json), where(std::move(where)) {
+    if (!json.is_object())
+      fail("expected an object, got " + std::string(json.type_name()));
+  }
+
+  std::string text(const char *key) {
+    const Json *member = get(key);
+    if (!member)
+      return "";
+    if (!member->is_string()) {
+      fail(key, "a string", *member);
+      return "";
+    }
+    return member->get<std::string>();
+  }
+
+  int64_t integer(const char *key, int64_t low, int64_t high) {
+    const Json *member = get(key);
+    if (!member)
+      return low;
+    bool fits = member->is_number_integer() &&
+                !(member->is_number_unsigned() &&
+                  member->get<uint64_t>() > uint64_t(INT64_MAX));
+    if (!fits || member->get<int64_t>() < low ||
+        member->get<int64_t>() > high) {
+      fail(key,
+           "an integer from " + std::to_string(low) + " to " +
+               std::to_string(high),
+           *member);
+      return low;
+    }
+    return member->get<int64_t>();
+  }
+
+  bool boolean(const char *key) {
+    const Json *member = get(key);
+    if (member && !member->is_boolean())
+      fail(key, "true or false", *member);
+    return member && member->is_boolean() && member->get<bool>();
+  }
+
+  std::string expression(const char *key) {
+    std::string formula = text(key);
+    verify(key, formula);
+    return formula;
+  }
+
+  std::array<std::string, 3> expressions(const char *key) {
+    std::array<std::string, 3> out = {"1", "1", "1"};
+    std::vector<std::string> read = texts(key);
+    if (!error && read.size() != 3)
+      fail(std::string(key) + ": expected three expressions, got " +
+           std::to_string(read.size()));
+    for (size_t i = 0; i < 3 && !error; ++i)
+      verify(key, out[i] = read[i]);
+    return out;
+  }
+
+  std::vector<std::string> texts(const char *key) {
+    std::vector<std::string> out;
+    const Json *member = get(key);
+    if (member && !member->is_array())
+      fail(key, "an array of strings", *member);
+    if (!member || error)
+      return out;
+    for (const Json &entry : *member) {
+      if (!entry.is_string()) {
+        fail(key, "an array of strings", entry);
+        break;
+      }
+      out.push_back(entry.get<std::string>());
+    }
+    return out;
+  }
+
+  std::map<std::string, std::string> textMap(const char *key) {
+    std::map<std::string, std::string> out;
+    const Json *member = get(key);
+    if (member && !member->is_object())
+      fail(key, "an object of strings", *member);
+    if (!member || error)
+      return out;
+    for (const auto &entry : member->items()) {
+      if (!entry.value().is_string()) {
+        fail(key, "an object of strings", entry.value());
+        break;
+      }
+      out[entry.key()] = entry.value().get<std::string>();
+    }
+    return out;
+  }
+
+  const Json *get(const char *key) {
+    if (error)
+      return nullptr;
+    auto it = json.find(key);
+    if (it == json.end()) {
+      fail("missing member '" + std::string(key) + "'");
+      return nullptr;
+    }
+    return &*it;
+  }
+
+  void fail(const std::string &message) {
+    if (!error)
+      error = Error{where + ": " + message};
+  }
+
+  std::optional<Error> error;
+
+private:
+  void fail(const char *key, const std::string &expected, const Json &got) {
+    std::string shown =
+        got.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 40);
+    fail(std::string(key) + ": expected " + expected + ", got " + shown);
+  }
+
+  void verify(const char *key, const std::string &formula) {
+    if (error)
+      return;
+    if (Status status = verifyExpression(formula); !status)
+      fail(std::string(key) + ": " + status.error().str());
+  }
+
+  const Json &json;
+  std::string where;
+};
+
+Result<Parameter> parseParameter(const Json &json, const std::string &where) {
+  ObjectReader reader(json, where);
+  Parameter parameter;
+  parameter.name = reader.text("name");
+  std::string kindText = reader.text("kind");
+  std::string roleText = reader.text("role");
+  if (reader.error)
+    return *reader.error;
+  std::optional<ParameterKind> kind =
+      parseName<ParameterKind>(kKinds, kindText);
+  std::optional<ParameterRole> role =
+      parseName<ParameterRole>(kRoles, roleText);
+  if (!kind)
+    return Error{where +
+                 ": kind: expected one of pointer, i32, i64, f32, got "
+                 "'" +
+                 kindText + "'"};
+  if (!role)
+    return Error{where +
+                 ": role: expected one of query, key, value, output, "
+                 "lse, capture, workspace, size, stride, scale, got '" +
+                 roleText + "'"};
+  if (kindOf(*role) != *kind)
+    return Error{where + ": kind: expected " +
+                 std::string(name(kindOf(*role))) + " for role " + roleText +
+                 ", got " + kindText};
+  parameter.kind = *kind;
+  parameter.role = *role;
+  if (isPointerRole(*role)) {
+    std::string typeText = reader.text("dtype");
+    std::optional<DType> dtype = parseDType(typeText);
+    if (!reader.error && !dtype)
+      reader.fail("dtype: expected a type of the runtime, got '" + typeText +
+                  "'");
+    parameter.dtype = dtype.value_or(DType::F16);
+    parameter.rank = unsigned(reader.integer("rank", 0, kMaxRank));
+    parameter.align = reader.integer("align", 1, 1 << 20);
+    parameter.rowAlign = reader.integer("row_align", 1, 1 << 20);
+    parameter.unitInnerStride = reader.boolean("unit_inner_stride");
+  }
+  if (*role == ParameterRole::Stride) {
+    parameter.of = reader.text("of");
+    parameter.dim = unsigned(reader.integer("dim", 0, kMaxRank - 1));
+  }
+  if (*role == ParameterRole::Size && parameter.name != "b" &&
+      parameter.name != "hq" && parameter.name != "hkv" &&
+      parameter.name != "sq" && parameter.name != "sk")
+    reader.fail(
+        "name: expected one of b, hq, hkv, sq, sk for role size, got '" +
+        parameter.name + "'");
+  if (reader.error)
+    return *reader.error;
+  return parameter;
+}
+
+/// Names are unique and strides belong to a pointer's dimension.
+Status verifyParameters(const Manifest &manifest) {
+  std::set<std::string_view> names;
+  for (const Parameter &parameter : manifest.parameters) {
+    std::string where = "manifest parameter '" + parameter.name + "'";
+    if (!names.insert(parameter.name).second)
+      return Error{where + ": expected a unique name"};
+    if (parameter.role != ParameterRole::Stride)
+      continue;
+    const Parameter *of = manifest.find(parameter.of);
+    if (!of || of->kind != ParameterKind::Pointer)
+      return Error{where + ": of: expected the name of a pointer, got '" +
+                   parameter.of + "'"};
+    if (parameter.dim >= of->rank)
+      return Error{where + ": dim: expected less than the rank, " +
+                   std::to_string(of->rank) + ", got " +
+                   std::to_string(parameter.dim)};
+  }
+  return Success{};
+}
+
+} // namespace
+
+std::string_view flash::runtime::name(ParameterKind kind) {
+  return kKinds[unsigned(kind)];
+}
+
+std::string_view flash::runtime::name(ParameterRole role) {
+  return kRoles[unsigned(role)];
+}
+
+std::string Manifest::toJson() const {
+  Json json;
+  json["version"] = kVersion;
+  json["entry"] = entry;
+  json["chip"] = chip;
+  json["ptx_isa"] = ptxIsa;
+  json["attention"] = attention;
+  json["parameters"] = Json::array();
+  for (const Parameter &parameter : parameters)
+    json["parameters"].push_back(toJsonValue(parameter));
+  json["launch"]["grid"] = grid;
+  json["launch"]["block"] = block;
+  json["launch"]["cluster"] = cluster;
+  json["dynamic_shared_bytes"] = dynamicSharedBytes;
+  json["shared_fits"] = sharedFits;
+  json["workspace_bytes"] = workspaceBytes;
+  json["schedule"] = Json::object();
+  for (const auto &[key, value] : schedule)
+    json["schedule"][key] = value;
+  json["versions"] = Json::object();
+  for (const auto &[key, value] : versions)
+    json["versions"][key] = value;
+  return json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
+}
+
+Result<Manifest> Manifest::parse(std::string_view text) {
+  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded())
+    return Error{"manifest: expected well-formed JSON"};
+  ObjectReader reader(json, "manifest");
+  reader.integer("version", kVersion, kVersion);
+  Manifest manifest;
+  manifest.entry = reader.text("entry");
+  manifest.chip = reader.text("chip");
+  manifest.ptxIsa = reader.text("ptx_isa");
+  manifest.attention = reader.text("attention");
+  if (const Json *list = reader.get("parameters")) {
+    if (!list->is_array())
+      reader.fail("parameters: expected an array");
+    for (size_t i = 0; !reader.error && i < list->size(); ++i) {
+      Result<Parameter> parameter =
+          parseParameter((*list)[i], "manifest parameter " + std::to_string(i));
+      if (!parameter)
+        return parameter.error();
+      manifest.parameters.push_back(std::move(*parameter));
+    }
+  }
+  if (const Json *launch = reader.get("launch")) {
+    ObjectReader launchReader(*launch, "manifest launch");
+    manifest.grid = launchReader.expressions("grid");
+    manifest.block = launchReader.expressions("block");
+    manifest.cluster = launchReader.expressions("cluster");
+    if (launchReader.error)
+      return *launchReader.error;
+  }
+  manifest.dynamicSharedBytes =
+      reader.integer("dynamic_shared_bytes", 0, kMaxSharedBytes);
+  manifest.sharedFits = reader.texts("shared_fits");
+  manifest.workspaceBytes = reader.expression("workspace_bytes");
+  manifest.schedule = reader.textMap("schedule");
+  manifest.versions = reader.textMap("versions");
+  if (reader.error)
+    return *reader.error;
+  if (!manifest.attention.empty())
+    if (Result<AttentionSpec> spec = AttentionSpec::parse(manifest.attention);
+        !spec)
+      return Error{"manifest: attention: " + spec.error().str()};
+  if (Status status = verifyParameters(manifest); !status)
+    return status.error();
+  return manifest;
+}
+
+const Parameter *Manifest::find(std::string_view wanted) const {
+  for (const Parameter &parameter : parameters)
+    if (parameter.name == wanted)
+      return &parameter;
+  return nullptr;
+}
