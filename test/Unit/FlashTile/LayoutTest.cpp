@@ -132,7 +132,6 @@ TEST(Layout, AccumulatorIsOperandA) {
   // Four warps own 32 rows each with mma, twice 16 rows 64 apart with wgmma.
   EXPECT_FALSE(Layout::wgmmaAccumulator(128, 64, 4)->isSameFunction(
       *Layout::mmaAccumulator(128, 64, 4)));
-}, 2, 16, 8)));
 }
 
 TEST(Layout, WarpGridOwnsColumns) {
