@@ -1,0 +1,133 @@
+//===- MaskAnalysis.h - Live and full key tiles of a mask -------*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// Which tiles of keys a tile of queries has to visit, and which of them need no
+// per-element mask, derived from the mask region of flash.attention.
+//
+// The region is read as a conjunction of affine inequalities over the query
+// index q, the key index k and symbols that are uniform over the kernel. With
+// T the number of a key tile (keys [T * tileK, T * tileK + tileK)) and the
+// query tile [q0, q0 + tileQ), two sets follow:
+//
+//   live  = { T : exists q, k inside, q < sq, k < sk, every inequality holds }
+//   full  = { T : for all q < sq, k inside, k < sk and every inequality holds }
+//         = complement of the union, over the inequalities, of
+//           { T : exists q, k inside, q < sq, the inequality fails }
+//
+// Both need one operation only, the projection of a polyhedron onto T, which
+// MLIR's Presburger library does. For a conjunction the live set is one
+// interval; each failing set is a half line, so the full set is one interval,
+// too. Rational projection may make a projected set larger, never smaller: live
+// ranges then hold a dead tile, full ranges miss one, and the result stays
+// correct.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FLASH_ANALYSIS_MASKANALYSIS_H
+#define FLASH_ANALYSIS_MASKANALYSIS_H
+
+#include "mlir/IR/AffineExpr.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Region.h"
+
+#include <optional>
+#include <string>
+
+namespace mlir::flash {
+
+/// The problem and the tiles that a mask is analysed for. Sizes are in rows of
+/// Q and of K; an absent one is known at run time only.
+struct MaskTiling {
+  /// Queries per tile and keys per tile; both positive.
+  int64_t tileQ = 0;
+  int64_t tileK = 0;
+  std::optional<int64_t> queries = std::nullopt;
+  std::optional<int64_t> keys = std::nullopt;
+  /// Value of flash.alignment where it is a constant.
+  std::optional<int64_t> alignment = std::nullopt;
+  /// flash.alignment is a value of its own, not keys - queries.
+  bool ownAlignment = false;
+  /// The region's q (k) is the row of Q (K) plus an offset.
+  bool offsetQ = false;
+  bool offsetK = false;
+};
+
+/// What a symbol of the resulting expressions stands for.
+struct MaskSymbol {
+  enum class Kind {
+    FirstQuery, ///< q0, first row of the query tile; 0 <= q0 < sq
+    Queries,    ///< sq
+    Keys,       ///< sk
+    Alignment,  ///< flash.alignment, where it is a value of its own
+    OffsetQ,
+    OffsetK,
+    Region ///< `value`, defined in the region and uniform over q and k
+  };
+  Kind kind;
+  Value value;
+};
+
+/// A bound of a range of tiles, over the symbols of MaskRanges. Lower bounds
+/// are the maximum over the groups of the minimum within a group, upper bounds
+/// (exclusive) the minimum over the groups of the maximum within a group.
+/// No group: unbounded.
+struct TileBound {
+  SmallVector<SmallVector<AffineExpr, 1>> groups;
+};
+
+/// A condition: in each group at least one expression is >= 0.
+struct TileCondition {
+  SmallVector<SmallVector<AffineExpr, 1>> groups;
+};
+
+/// Live and full ranges of key tiles, half open, of the query tile at q0.
+/// They are to be clamped so that
+///   0 <= lo <= fullLo <= fullHi <= hi <= ceildiv(sk, tileK).
+struct MaskRanges {
+  MaskTiling tiling;
+  SmallVector<MaskSymbol> symbols;
+  TileBound lo, hi, fullLo, fullHi;
+  /// Where false, the range is empty.
+  TileCondition live, full;
+  /// The bounds above are complete: nothing of the mask was left out. Where
+  /// false no tile is full, and the live range may be larger than needed.
+  bool exact = true;
+  /// What was left out, and why.
+  SmallVector<std::pair<Location, std::string>> remarks;
+
+  /// True where later query tiles see more key tiles (plain causal), so that
+  /// they should be started first.
+  bool growsWithQuery() const;
+  /// The bounds as text, in the words of tile.md: `live [0, min(...))`.
+  std::string str() const;
+};
+
+/// Analyses `mask`, a region with the arguments (b, h, q, k, captures...) that
+/// ends in a terminator with one i1 operand; an empty region masks nothing.
+///
+/// Affine are: arith.addi, subi, muli by a constant, constants and casts
+/// between index and i64; comparisons with sle, slt, sge, sgt and eq; andi, and
+/// xori with true of one comparison. Symbols are all index and i64 values that
+/// depend on neither q nor k. What is not affine is left out of the conjunction
+/// with a remark that names the op. Index arithmetic is taken not to wrap.
+MaskRanges analyzeMask(Region &mask, const MaskTiling &tiling);
+
+/// Bounds of the ranges as values of type index, clamped as MaskRanges says.
+struct TileRangeValues {
+  Value lo, hi, fullLo, fullHi;
+};
+
+/// Builds the bounds where `builder` stands, with arith ops on index (floor
+/// divisions by constants only). `symbol` gives the value of a symbol.
+TileRangeValues
+materializeRanges(OpBuilder &builder, Location loc, const MaskRanges &ranges,
+                  llvm::function_ref<Value(const MaskSymbol &)> symbol);
+
+} // namespace mlir::flash
+
+#endif // FLASH_ANALYSIS_MASKANALYSIS_H
