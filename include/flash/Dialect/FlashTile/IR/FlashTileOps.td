@@ -251,10 +251,13 @@ def FlashTile_SplatOp : FlashTile_Op<"splat", [Pure]> {
 def FlashTile_ConvertLayoutOp : FlashTile_Op<"convert_layout", [Pure]> {
   let summary = "the same tile under another layout";
   let description = [{
-    The one op whose lowering moves data between threads and registers; see
-    `--flash-tile-permute-registers`.
+    The one op whose lowering moves data between threads and registers.
+    `--flash-tile-permute-registers` decides how and records it: register `r` of
+    the result is register `permutation[r]` of the source in the same thread; an
+    empty permutation is the identity.
   }];
-  let arguments = (ins FlashTile_Tile:$source);
+  let arguments = (ins FlashTile_Tile:$source,
+                       OptionalAttr<DenseI64ArrayAttr>:$permutation);
   let results = (outs FlashTile_Tile:$result);
   let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
   let hasVerifier = 1;

@@ -1,0 +1,223 @@
+//===- Distribution.cpp - Which registers of a tile a thread holds --------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "TileLowering.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+#include <map>
+
+namespace mlir::flash_tile {
+
+LayoutAttr getLayout(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor ? dyn_cast_or_null<LayoutAttr>(tensor.getEncoding())
+                : LayoutAttr();
+}
+
+Distribution::Distribution(LayoutAttr layout)
+    : layout(layout), layoutRank(layout.getRank()) {
+  ArrayRef<int64_t> bases = layout.getRegisterBases();
+  unsigned bits = bases.size() / layoutRank;
+  for (unsigned v = 0; v < (1u << bits); ++v) {
+    SmallVector<int64_t, 2> coordinates(layoutRank, 0);
+    for (unsigned bit = 0; bit < bits; ++bit)
+      if (v >> bit & 1)
+        for (unsigned d = 0; d < layoutRank; ++d)
+          coordinates[d] ^= bases[bit * layoutRank + d];
+    registerOffsets.push_back(coordinates);
+  }
+  // The first repeat varies fastest, so each one wraps what exists already.
+  ArrayRef<int64_t> repeats = layout.getRepeats();
+  for (unsigned i = 0; i < repeats.size(); i += 1 + layoutRank) {
+    SmallVector<SmallVector<int64_t, 2>> inner = registerOffsets;
+    for (int64_t n = 1; n < repeats[i]; ++n)
+      for (SmallVector<int64_t, 2> coordinates : inner) {
+        for (unsigned d = 0; d < layoutRank; ++d)
+          coordinates[d] += n * repeats[i + 1 + d];
+        registerOffsets.push_back(coordinates);
+      }
+  }
+  for (unsigned bit = 0; bit < bits; ++bit) {
+    ArrayRef<int64_t> basis = bases.slice(bit * layoutRank, layoutRank);
+    bool next = basis.back() == int64_t(1) << bit &&
+                llvm::all_of(basis.drop_back(), [](int64_t c) { return !c; });
+    if (!next)
+      break;
+    contiguous *= 2;
+  }
+}
+
+std::optional<unsigned>
+Distribution::registerAt(ArrayRef<int64_t> coordinates) const {
+  for (auto [r, offset] : llvm::enumerate(registerOffsets))
+    if (ArrayRef<int64_t>(offset) == coordinates)
+      return r;
+  return std::nullopt;
+}
+
+Value Distribution::linearPart(OpBuilder &b, Location loc, Value bits,
+                               ArrayRef<int64_t> bases, unsigned dim) const {
+  // Output bit `o` is the XOR of the input bits whose basis has bit `o` set.
+  // Input and output bits at the same distance are moved by one shift.
+  std::map<int64_t, int64_t> masksByShift;
+  for (unsigned bit = 0; bit < bases.size() / layoutRank; ++bit)
+    for (int64_t basis = bases[bit * layoutRank + dim]; basis;
+         basis &= basis - 1)
+      masksByShift[llvm::countr_zero(uint64_t(basis)) - int64_t(bit)] |=
+          int64_t(1) << bit;
+  Value result;
+  for (auto [shift, mask] : masksByShift) {
+    Value part = arith::AndIOp::create(b, loc, bits, i32Constant(b, loc, mask));
+    if (shift > 0)
+      part = arith::ShLIOp::create(b, loc, part, i32Constant(b, loc, shift));
+    else if (shift < 0)
+      part = arith::ShRUIOp::create(b, loc, part, i32Constant(b, loc, -shift));
+    result = result ? arith::XOrIOp::create(b, loc, result, part) : part;
+  }
+  return result;
+}
+
+Value Distribution::warpOffset(OpBuilder &b, Location loc,
+                               const ThreadIds &ids, unsigned dim) const {
+  Value result =
+      linearPart(b, loc, ids.warp, layout.getWarpBases(), dim);
+  // Digits of the warp number above the atom's bits, first repeat fastest.
+  unsigned bits = layout.getWarpBases().size() / layoutRank;
+  ArrayRef<int64_t> repeats = layout.getWarpRepeats();
+  Value digits;
+  for (unsigned i = 0; i < repeats.size(); i += 1 + layoutRank) {
+    if (!digits)
+      digits = arith::ShRUIOp::create(b, loc, ids.warp,
+                                      i32Constant(b, loc, bits));
+    bool last = i + 1 + layoutRank == repeats.size();
+    Value count = i32Constant(b, loc, repeats[i]);
+    Value digit =
+        last ? digits : arith::RemUIOp::create(b, loc, digits, count);
+    if (!last)
+      digits = arith::DivUIOp::create(b, loc, digits, count);
+    if (int64_t stride = repeats[i + 1 + dim])
+      result = addI32(
+          b, loc, result,
+          arith::MulIOp::create(b, loc, digit, i32Constant(b, loc, stride)));
+  }
+  return result;
+}
+
+Value Distribution::threadOffset(OpBuilder &b, Location loc,
+                                 const ThreadIds &ids, unsigned dim) const {
+  Value lane = linearPart(b, loc, ids.lane, layout.getLaneBases(), dim);
+  return addI32(b, loc, lane, warpOffset(b, loc, ids, dim));
+}
+
+Value Distribution::isPrimaryReplica(OpBuilder &b, Location loc,
+                                     const ThreadIds &ids) const {
+  auto zeroBits = [&](ArrayRef<int64_t> bases) {
+    int64_t mask = 0;
+    for (unsigned bit = 0; bit < bases.size() / layoutRank; ++bit)
+      if (llvm::all_of(bases.slice(bit * layoutRank, layoutRank),
+                       [](int64_t c) { return c == 0; }))
+        mask |= int64_t(1) << bit;
+    return mask;
+  };
+  int64_t mask = zeroBits(layout.getLaneBases()) |
+                 zeroBits(layout.getWarpBases()) * kWarpSize;
+  if (!mask)
+    return {};
+  Value bits =
+      arith::AndIOp::create(b, loc, ids.thread, i32Constant(b, loc, mask));
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, bits,
+                               i32Constant(b, loc, 0));
+}
+
+int64_t Distribution::maxThreadOffset(unsigned dim) const {
+  int64_t max = 0;
+  for (ArrayRef<int64_t> bases :
+       {layout.getLaneBases(), layout.getWarpBases()})
+    for (unsigned i = dim; i < bases.size(); i += layoutRank)
+      max |= bases[i];
+  ArrayRef<int64_t> repeats = layout.getWarpRepeats();
+  for (unsigned i = 0; i < repeats.size(); i += 1 + layoutRank)
+    max += (repeats[i] - 1) * repeats[i + 1 + dim];
+  return max;
+}
+
+bool Distribution::hasMmaLanes() const {
+  static constexpr int64_t expected[] = {0, 2, 0, 4, 1, 0, 2, 0, 4, 0};
+  return layoutRank == 2 && layout.getLaneBases() == ArrayRef(expected);
+}
+
+SmallVector<unsigned> Distribution::laneBitsAlong(unsigned dim) const {
+  SmallVector<unsigned> bits;
+  ArrayRef<int64_t> bases = layout.getLaneBases();
+  for (unsigned bit = 0; bit < bases.size() / layoutRank; ++bit)
+    if (bases[bit * layoutRank + dim])
+      bits.push_back(bit);
+  return bits;
+}
+
+bool Distribution::warpsSplit(unsigned dim) const {
+  ArrayRef<int64_t> bases = layout.getWarpBases();
+  for (unsigned i = dim; i < bases.size(); i += layoutRank)
+    if (bases[i])
+      return true;
+  ArrayRef<int64_t> repeats = layout.getWarpRepeats();
+  for (unsigned i = 0; i < repeats.size(); i += 1 + layoutRank)
+    if (repeats[i] > 1 && repeats[i + 1 + dim])
+      return true;
+  return false;
+}
+
+//===----------------------------------------------------------------------===//
+// KernelContext
+//===----------------------------------------------------------------------===//
+
+LogicalResult KernelContext::addKernel(gpu::GPUFuncOp func) {
+  std::optional<ArrayRef<int32_t>> size = func.getKnownBlockSize();
+  if (!size)
+    return func.emitOpError("block size: expected known_block_size, got none");
+  OpBuilder b = OpBuilder::atBlockBegin(&func.getBody().front());
+  Location loc = func.getLoc();
+  Entry entry;
+  entry.ids.threads = int64_t((*size)[0]) * (*size)[1] * (*size)[2];
+  if ((*size)[1] != 1 || (*size)[2] != 1 || entry.ids.threads % kWarpSize)
+    return func.emitOpError("block size: expected a one-dimensional multiple "
+                            "of 32 threads, got ")
+           << (*size)[0] << " x " << (*size)[1] << " x " << (*size)[2];
+  entry.ids.thread =
+      NVVM::ThreadIdXOp::create(b, loc, b.getI32Type(), /*range=*/nullptr);
+  entry.ids.lane = arith::AndIOp::create(b, loc, entry.ids.thread,
+                                         i32Constant(b, loc, kWarpSize - 1));
+  entry.ids.warp = arith::ShRUIOp::create(b, loc, entry.ids.thread,
+                                          i32Constant(b, loc, 5));
+
+  // One zero-length external array stands for the CTA's dynamic shared memory;
+  // all buffers are offsets into it.
+  auto module = func->getParentOfType<gpu::GPUModuleOp>();
+  StringRef name = "flash_shared";
+  auto global = module.lookupSymbol<LLVM::GlobalOp>(name);
+  if (!global) {
+    OpBuilder moduleBuilder = OpBuilder::atBlockBegin(module.getBody());
+    global = LLVM::GlobalOp::create(
+        moduleBuilder, loc, LLVM::LLVMArrayType::get(b.getI8Type(), 0),
+        /*isConstant=*/false, LLVM::Linkage::External, name, Attribute(),
+        /*alignment=*/1024, kSharedSpace);
+  }
+  entry.shared = LLVM::AddressOfOp::create(b, loc, global);
+  entries[func] = entry;
+  return success();
+}
+
+const ThreadIds &KernelContext::threadIds(Operation *op) const {
+  return entries.find(op->getParentOfType<gpu::GPUFuncOp>())->second.ids;
+}
+
+Value KernelContext::sharedBase(Operation *op) const {
+  return entries.find(op->getParentOfType<gpu::GPUFuncOp>())->second.shared;
+}
+
+} // namespace mlir::flash_tile

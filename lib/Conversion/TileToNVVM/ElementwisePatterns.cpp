@@ -1,0 +1,246 @@
+//===- ElementwisePatterns.cpp - Elementwise math on registers ------------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// arith and math ops on tiles become the same ops on scalars, one per register.
+// Registers with equal operands share one scalar op: a row statistic expanded
+// over a tile, or a column index, is computed once per row or column.
+//
+//===----------------------------------------------------------------------===//
+
+#include "TileLowering.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+#include <map>
+
+namespace mlir::flash_tile {
+namespace {
+
+bool isTile(Type type) { return static_cast<bool>(getLayout(type)); }
+
+/// One scalar per register for every operand; 16-bit pairs are refused.
+class ElementwisePattern : public ConversionPattern {
+public:
+  ElementwisePattern(const TypeConverter &converter, MLIRContext *context)
+      : ConversionPattern(converter, MatchAnyOpTypeTag(), /*benefit=*/1,
+                          context) {}
+
+  LogicalResult
+  matchAndRewrite(Operation *op, ArrayRef<ValueRange> operands,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (!OpTrait::hasElementwiseMappableTraits(op) ||
+        op->getNumResults() != 1 || !isTile(op->getResult(0).getType()))
+      return failure();
+    auto resultType = cast<RankedTensorType>(op->getResult(0).getType());
+    for (Type type : op->getOperandTypes())
+      if (isTile(type) &&
+          isPacked(cast<RankedTensorType>(type).getElementType()))
+        return rewriter.notifyMatchFailure(op, "16-bit tile arithmetic");
+    if (isPacked(resultType.getElementType()))
+      return rewriter.notifyMatchFailure(op, "16-bit tile arithmetic");
+
+    unsigned registers = Distribution(getLayout(resultType)).numRegisters();
+    std::map<std::vector<void *>, Value> known;
+    SmallVector<Value> results;
+    for (unsigned r = 0; r < registers; ++r) {
+      SmallVector<Value> scalars;
+      std::vector<void *> key;
+      for (auto [operand, values] : llvm::zip(op->getOperands(), operands)) {
+        scalars.push_back(isTile(operand.getType()) ? values[r]
+                                                    : values.front());
+        key.push_back(scalars.back().getAsOpaquePointer());
+      }
+      Value &result = known[key];
+      if (!result) {
+        Operation *scalar = Operation::create(
+            op->getLoc(), op->getName(), resultType.getElementType(), scalars,
+            NamedAttrList(op->getDiscardableAttrDictionary()),
+            op->getPropertiesStorage(), BlockRange(), /*numRegions=*/0);
+        result = rewriter.insert(scalar)->getResult(0);
+      }
+      results.push_back(result);
+    }
+    rewriter.replaceOpWithMultiple(op, {results});
+    return success();
+  }
+};
+
+struct ConstantPattern : OpConversionPattern<arith::ConstantOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(arith::ConstantOp op, OneToNOpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto type = dyn_cast<RankedTensorType>(op.getType());
+    if (!type || !isTile(type))
+      return failure();
+    auto splat = dyn_cast<SplatElementsAttr>(op.getValue());
+    if (!splat)
+      return rewriter.notifyMatchFailure(op, "constant tile is no splat");
+    SmallVector<Type> types;
+    if (failed(getTypeConverter()->convertType(type, types)))
+      return failure();
+    TypedAttr scalar = cast<TypedAttr>(splat.getSplatValue<Attribute>());
+    if (isPacked(type.getElementType())) {
+      APInt half = cast<FloatAttr>(scalar).getValue().bitcastToAPInt();
+      APInt pair = half.zext(32) | half.zext(32).shl(16);
+      scalar = rewriter.getI32IntegerAttr(pair.getSExtValue());
+    }
+    Value value = arith::ConstantOp::create(rewriter, op.getLoc(), scalar);
+    rewriter.replaceOpWithMultiple(
+        op, {SmallVector<Value>(types.size(), value)});
+    return success();
+  }
+};
+
+struct SplatPattern : OpConversionPattern<SplatOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(SplatOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto type = cast<RankedTensorType>(op.getType());
+    if (!isTile(type) || isPacked(type.getElementType()))
+      return failure();
+    unsigned registers = Distribution(getLayout(type)).numRegisters();
+    rewriter.replaceOpWithMultiple(
+        op, {SmallVector<Value>(registers, adaptor.getValue().front())});
+    return success();
+  }
+};
+
+/// f32 to f16 or bf16, two registers at a time. The cvt intrinsic rather than
+/// llvm.fptrunc: the latter is sunk to its uses, behind asynchronous dots.
+struct TruncPattern : OpConversionPattern<arith::TruncFOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(arith::TruncFOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto type = dyn_cast<RankedTensorType>(op.getType());
+    auto source = dyn_cast<RankedTensorType>(op.getIn().getType());
+    if (!type || !isTile(type) || !isPacked(type.getElementType()) ||
+        !source.getElementType().isF32())
+      return failure();
+    Location loc = op.getLoc();
+    bool bf16 = type.getElementType().isBF16();
+    auto pairType = VectorType::get(2, type.getElementType());
+    StringRef name =
+        bf16 ? "llvm.nvvm.ff2bf16x2.rn" : "llvm.nvvm.ff2f16x2.rn";
+    ValueRange in = adaptor.getIn();
+    SmallVector<Value> results;
+    for (unsigned r = 0; r + 1 < in.size(); r += 2) {
+      // The intrinsic's first operand is the high half.
+      Value pair = LLVM::CallIntrinsicOp::create(
+                       rewriter, loc, pairType, rewriter.getStringAttr(name),
+                       ValueRange{in[r + 1], in[r]})
+                       .getResult(0);
+      results.push_back(LLVM::BitcastOp::create(rewriter, loc,
+                                                rewriter.getI32Type(), pair));
+    }
+    rewriter.replaceOpWithMultiple(op, {results});
+    return success();
+  }
+};
+
+/// f16 or bf16 pairs to f32 registers.
+struct ExtPattern : OpConversionPattern<arith::ExtFOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(arith::ExtFOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto type = dyn_cast<RankedTensorType>(op.getType());
+    auto source = dyn_cast<RankedTensorType>(op.getIn().getType());
+    if (!type || !isTile(type) || !isPacked(source.getElementType()))
+      return failure();
+    Location loc = op.getLoc();
+    auto pairType = VectorType::get(2, source.getElementType());
+    SmallVector<Value> results;
+    for (Value in : adaptor.getIn()) {
+      Value pair = LLVM::BitcastOp::create(rewriter, loc, pairType, in);
+      for (int64_t half = 0; half < 2; ++half) {
+        Value element = LLVM::ExtractElementOp::create(
+            rewriter, loc, pair, i32Constant(rewriter, loc, half));
+        results.push_back(arith::ExtFOp::create(
+            rewriter, loc, type.getElementType(), element));
+      }
+    }
+    rewriter.replaceOpWithMultiple(op, {results});
+    return success();
+  }
+};
+
+struct IndexPattern : OpConversionPattern<IndexOp> {
+  IndexPattern(const TypeConverter &converter, MLIRContext *mlirContext,
+               const KernelContext &kernels)
+      : OpConversionPattern(converter, mlirContext), kernels(kernels) {}
+  LogicalResult
+  matchAndRewrite(IndexOp op, OneToNOpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto type = cast<RankedTensorType>(op.getType());
+    if (!isTile(type))
+      return failure();
+    Location loc = op.getLoc();
+    Distribution distribution(getLayout(type));
+    Value thread = distribution.threadOffset(
+        rewriter, loc, kernels.threadIds(op), op.getAxis());
+    std::map<int64_t, Value> known;
+    SmallVector<Value> results;
+    for (unsigned r = 0; r < distribution.numRegisters(); ++r) {
+      int64_t constant = distribution.offset(r)[op.getAxis()];
+      Value &value = known[constant];
+      if (!value) {
+        value = addI32(rewriter, loc, thread, constant);
+        if (!type.getElementType().isInteger(32))
+          value = arith::ExtUIOp::create(rewriter, loc, type.getElementType(),
+                                         value);
+      }
+      results.push_back(value);
+    }
+    rewriter.replaceOpWithMultiple(op, {results});
+    return success();
+  }
+  const KernelContext &kernels;
+};
+
+/// A register permutation that --flash-tile-permute-registers has proved.
+struct ConvertLayoutPattern : OpConversionPattern<ConvertLayoutOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(ConvertLayoutOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    std::optional<ArrayRef<int64_t>> permutation = op.getPermutation();
+    if (!permutation)
+      return op.emitOpError("no register permutation: expected "
+                            "--flash-tile-permute-registers to have run");
+    ValueRange source = adaptor.getSource();
+    bool packed = isPacked(
+        cast<RankedTensorType>(op.getType()).getElementType());
+    SmallVector<Value> results;
+    if (permutation->empty()) {
+      llvm::append_range(results, source);
+    } else if (!packed) {
+      for (int64_t from : *permutation)
+        results.push_back(source[from]);
+    } else {
+      // Pairs travel together; the solver refuses to split them.
+      for (unsigned r = 0; r < permutation->size(); r += 2)
+        results.push_back(source[(*permutation)[r] / 2]);
+    }
+    rewriter.replaceOpWithMultiple(op, {results});
+    return success();
+  }
+};
+
+} // namespace
+
+void populateElementwisePatterns(const TileTypeConverter &converter,
+                                 const KernelContext &kernels,
+                                 RewritePatternSet &patterns) {
+  MLIRContext *context = patterns.getContext();
+  patterns.add<ElementwisePattern, ConstantPattern, SplatPattern, TruncPattern,
+               ExtPattern, ConvertLayoutPattern>(converter, context);
+  patterns.add<IndexPattern>(converter, context, kernels);
+}
+
+} // namespace mlir::flash_tile

@@ -1,0 +1,306 @@
+//===- GlobalMemoryPatterns.cpp - Registers <-> global memory -------------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "TileLowering.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+namespace mlir::flash_tile {
+namespace {
+
+/// Where the elements of a tile lie in a memref, seen from one thread.
+class TileAccess {
+public:
+  TileAccess(OpBuilder &b, Location loc, RankedTensorType tile,
+             const StridedMemory &memory, ValueRange indices,
+             const ThreadIds &ids)
+      : loc(loc), tile(tile), memory(memory), distribution(getLayout(tile)) {
+    unsigned rank = tile.getRank();
+    firstDim = memory.type.getRank() - rank;
+    Value origin = memory.elementPointer(b, loc, indices);
+    Value step;
+    for (unsigned d = 0; d < rank; ++d) {
+      threadPart.push_back(distribution.threadOffset(b, loc, ids, d));
+      valid.push_back(
+          needsCheck(d, indices[firstDim + d])
+              ? memory.validExtent(b, loc, firstDim + d, indices[firstDim + d],
+                                   tile.getDimSize(d))
+              : Value());
+      if (!threadPart[d])
+        continue;
+      Value term = arith::MulIOp::create(b, loc, toIndex(b, loc, threadPart[d]),
+                                         memory.strides[firstDim + d]);
+      step = step ? arith::AddIOp::create(b, loc, step, term) : term;
+    }
+    base = step ? advance(b, loc, origin, memory.type.getElementType(), step)
+                : origin;
+  }
+
+  /// i1 or null (always): whether register `r` lies inside memref and tile.
+  Value exists(OpBuilder &b, unsigned r) const {
+    Value all;
+    for (unsigned d = 0; d < tile.getRank(); ++d) {
+      if (!valid[d])
+        continue;
+      Value at = addI32(b, loc, threadPart[d], distribution.offset(r)[d]);
+      if (!at)
+        at = i32Constant(b, loc, 0);
+      Value inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
+                                           at, valid[d]);
+      all = all ? arith::AndIOp::create(b, loc, all, inside) : inside;
+    }
+    return all;
+  }
+
+  /// Pointer to the element of register `r`.
+  Value pointer(OpBuilder &b, unsigned r) const {
+    Value offset;
+    int64_t constant = 0;
+    for (unsigned d = 0; d < tile.getRank(); ++d) {
+      int64_t at = distribution.offset(r)[d];
+      if (at == 0)
+        continue;
+      if (std::optional<int64_t> stride = memory.staticStride(firstDim + d)) {
+        constant += at * *stride * memory.elementBytes();
+        continue;
+      }
+      Value term = arith::MulIOp::create(b, loc, memory.strides[firstDim + d],
+                                         indexConstant(b, loc, at));
+      offset = offset ? arith::AddIOp::create(b, loc, offset, term) : term;
+    }
+    Value result = base;
+    if (offset)
+      result = advance(b, loc, result, memory.type.getElementType(), offset);
+    return advanceBytes(b, loc, result, constant);
+  }
+
+  const Distribution &getDistribution() const { return distribution; }
+
+private:
+  /// A dimension needs no check when the memref's extent is known to hold the
+  /// tile and the layout holds nothing outside the tile.
+  bool needsCheck(unsigned d, Value index) const {
+    int64_t held = distribution.maxThreadOffset(d);
+    int64_t registers = 0;
+    for (unsigned r = 0; r < distribution.numRegisters(); ++r)
+      registers = std::max(registers, distribution.offset(r)[d]);
+    if (held + registers >= tile.getDimSize(d))
+      return true;
+    std::optional<int64_t> extent = memory.staticExtent(firstDim + d);
+    return !(extent && isConstantIntValue(index, 0) &&
+             *extent >= tile.getDimSize(d));
+  }
+
+  Location loc;
+  RankedTensorType tile;
+  const StridedMemory &memory;
+  Distribution distribution;
+  unsigned firstDim;
+  Value base;
+  SmallVector<Value, 2> threadPart, valid;
+};
+
+SmallVector<Value> frontValues(ArrayRef<ValueRange> ranges) {
+  SmallVector<Value> values;
+  for (ValueRange range : ranges)
+    values.push_back(range.front());
+  return values;
+}
+
+struct StorePattern : OpConversionPattern<StoreOp> {
+  StorePattern(const TypeConverter &converter, MLIRContext *context,
+               const KernelContext &kernels)
+      : OpConversionPattern(converter, context), kernels(kernels) {}
+
+  LogicalResult
+  matchAndRewrite(StoreOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto tile = cast<RankedTensorType>(op.getValue().getType());
+    if (!getLayout(tile))
+      return failure();
+    Location loc = op.getLoc();
+    StridedMemory memory(cast<MemRefType>(op.getDest().getType()),
+                         adaptor.getDest());
+    SmallVector<Value> indices = frontValues(adaptor.getIndices());
+    const ThreadIds &ids = kernels.threadIds(op);
+    TileAccess access(rewriter, loc, tile, memory, indices, ids);
+    Value primary =
+        access.getDistribution().isPrimaryReplica(rewriter, loc, ids);
+    OpBuilder b(rewriter);
+    if (primary)
+      b = scf::IfOp::create(rewriter, loc, primary, /*withElse=*/false)
+              .getThenBodyBuilder(rewriter.getListener());
+
+    unsigned elementBytes = memory.elementBytes();
+    unsigned run = std::min<unsigned>(access.getDistribution().contiguity(),
+                                      16 / elementBytes);
+    ValueRange values = adaptor.getValue();
+    if (run * elementBytes < 4 || run == 1) {
+      storeElements(b, op, access, tile, values);
+    } else {
+      Value aligned = memory.rowsAligned(b, loc, indices, tile.getRank(),
+                                         run * elementBytes);
+      auto branch = scf::IfOp::create(b, loc, aligned, /*withElse=*/true);
+      OpBuilder wide = branch.getThenBodyBuilder(rewriter.getListener());
+      storeVectors(wide, op, access, tile, values, run);
+      OpBuilder narrow = branch.getElseBodyBuilder(rewriter.getListener());
+      storeElements(narrow, op, access, tile, values);
+    }
+    rewriter.eraseOp(op);
+    return success();
+  }
+
+private:
+  /// Runs `body` under the check of register `r`.
+  template <typename Body>
+  static void guarded(OpBuilder &b, Location loc, const TileAccess &access,
+                      unsigned r, Body body) {
+    Value exists = access.exists(b, r);
+    if (!exists)
+      return body(b);
+    OpBuilder inner = scf::IfOp::create(b, loc, exists, /*withElse=*/false)
+                          .getThenBodyBuilder(b.getListener());
+    body(inner);
+  }
+
+  static void storeVectors(OpBuilder &b, StoreOp op, const TileAccess &access,
+                           RankedTensorType tile, ValueRange values,
+                           unsigned run) {
+    Location loc = op.getLoc();
+    unsigned perValue = isPacked(tile.getElementType()) ? 2 : 1;
+    unsigned words = run / perValue;
+    unsigned bytes = run * tile.getElementTypeBitWidth() / 8;
+    for (unsigned r = 0; r < access.getDistribution().numRegisters(); r += run)
+      guarded(b, loc, access, r, [&](OpBuilder &in) {
+        Value stored = values[r / perValue];
+        if (words > 1) {
+          stored = LLVM::PoisonOp::create(
+              in, loc, VectorType::get(words, stored.getType()));
+          for (unsigned i = 0; i < words; ++i)
+            stored = LLVM::InsertElementOp::create(
+                in, loc, stored, values[r / perValue + i],
+                i32Constant(in, loc, i));
+        }
+        LLVM::StoreOp::create(in, loc, stored, access.pointer(in, r), bytes);
+      });
+  }
+
+  static void storeElements(OpBuilder &b, StoreOp op, const TileAccess &access,
+                            RankedTensorType tile, ValueRange values) {
+    Location loc = op.getLoc();
+    bool packed = isPacked(tile.getElementType());
+    unsigned bytes = tile.getElementTypeBitWidth() / 8;
+    unsigned group = packed ? 2 : 1;
+    for (unsigned r = 0; r < access.getDistribution().numRegisters();
+         r += group)
+      for (unsigned half = 0; half < group; ++half)
+        guarded(b, loc, access, r + half, [&](OpBuilder &in) {
+          Value stored = values[r / group];
+          if (packed) {
+            if (half)
+              stored = arith::ShRUIOp::create(in, loc, stored,
+                                              i32Constant(in, loc, 16));
+            stored = arith::TruncIOp::create(in, loc, in.getI16Type(), stored);
+          }
+          LLVM::StoreOp::create(in, loc, stored, access.pointer(in, r + half),
+                                bytes);
+        });
+  }
+
+  const KernelContext &kernels;
+};
+
+/// Element-wise: tiles on the hot path come through copy_async.
+struct LoadPattern : OpConversionPattern<LoadOp> {
+  LoadPattern(const TypeConverter &converter, MLIRContext *context,
+              const KernelContext &kernels)
+      : OpConversionPattern(converter, context), kernels(kernels) {}
+
+  LogicalResult
+  matchAndRewrite(LoadOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto tile = cast<RankedTensorType>(op.getType());
+    if (!getLayout(tile))
+      return failure();
+    Location loc = op.getLoc();
+    StridedMemory memory(cast<MemRefType>(op.getSource().getType()),
+                         adaptor.getSource());
+    TileAccess access(rewriter, loc, tile, memory,
+                      frontValues(adaptor.getIndices()), kernels.threadIds(op));
+    bool packed = isPacked(tile.getElementType());
+    Type raw = packed ? rewriter.getI16Type() : tile.getElementType();
+    SmallVector<Value> elements, results;
+    for (unsigned r = 0; r < access.getDistribution().numRegisters(); ++r)
+      elements.push_back(loadElement(rewriter, op, access, raw, r));
+    if (!packed) {
+      rewriter.replaceOpWithMultiple(op, {elements});
+      return success();
+    }
+    for (unsigned r = 0; r < elements.size(); r += 2) {
+      auto wide = [&](Value v) -> Value {
+        return arith::ExtUIOp::create(rewriter, loc, rewriter.getI32Type(), v);
+      };
+      Value high = arith::ShLIOp::create(rewriter, loc, wide(elements[r + 1]),
+                                         i32Constant(rewriter, loc, 16));
+      results.push_back(
+          arith::OrIOp::create(rewriter, loc, wide(elements[r]), high));
+    }
+    rewriter.replaceOpWithMultiple(op, {results});
+    return success();
+  }
+
+private:
+  static Value loadElement(OpBuilder &b, LoadOp op, const TileAccess &access,
+                           Type raw, unsigned r) {
+    Location loc = op.getLoc();
+    unsigned bytes = raw.getIntOrFloatBitWidth() / 8;
+    Value exists = access.exists(b, r);
+    if (!exists)
+      return LLVM::LoadOp::create(b, loc, raw, access.pointer(b, r), bytes);
+    auto branch = scf::IfOp::create(b, loc, TypeRange{raw}, exists,
+                                    /*withElse=*/true);
+    OpBuilder then = branch.getThenBodyBuilder(b.getListener());
+    Value value =
+        LLVM::LoadOp::create(then, loc, raw, access.pointer(then, r), bytes);
+    scf::YieldOp::create(then, loc, value);
+    OpBuilder other = branch.getElseBodyBuilder(b.getListener());
+    Value zero =
+        arith::ConstantOp::create(other, loc, other.getZeroAttr(raw));
+    scf::YieldOp::create(other, loc, zero);
+    return branch.getResult(0);
+  }
+
+  const KernelContext &kernels;
+};
+
+struct DimPattern : OpConversionPattern<memref::DimOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(memref::DimOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    std::optional<int64_t> dim = op.getConstantIndex();
+    auto type = dyn_cast<MemRefType>(op.getSource().getType());
+    if (!dim || !type)
+      return rewriter.notifyMatchFailure(op, "dynamic dimension number");
+    StridedMemory memory(type, adaptor.getSource());
+    rewriter.replaceOp(op, memory.extents[*dim]);
+    return success();
+  }
+};
+
+} // namespace
+
+void populateGlobalMemoryPatterns(const TileTypeConverter &converter,
+                                  const KernelContext &kernels,
+                                  RewritePatternSet &patterns) {
+  MLIRContext *context = patterns.getContext();
+  patterns.add<StorePattern, LoadPattern>(converter, context, kernels);
+  patterns.add<DimPattern>(converter, context);
+}
+
+} // namespace mlir::flash_tile

@@ -1,0 +1,228 @@
+//===- SharedMemoryPatterns.cpp - Buffers and register <-> shared ---------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "TileLowering.h"
+
+#include "llvm/Support/MathExtras.h"
+
+namespace mlir::flash_tile {
+namespace {
+
+template <typename Op>
+struct KernelPattern : OpConversionPattern<Op> {
+  KernelPattern(const TypeConverter &converter, MLIRContext *context,
+                const KernelContext &kernels)
+      : OpConversionPattern<Op>(converter, context), kernels(kernels) {}
+  const KernelContext &kernels;
+};
+
+struct AllocPattern : KernelPattern<AllocOp> {
+  using KernelPattern::KernelPattern;
+  LogicalResult
+  matchAndRewrite(AllocOp op, OneToNOpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    std::optional<uint64_t> offset = op.getOffset();
+    if (!offset)
+      return op.emitOpError("offset: expected --flash-tile-plan-shared to have "
+                            "set it, got none");
+    rewriter.replaceOp(op, advanceBytes(rewriter, op.getLoc(),
+                                        kernels.sharedBase(op), *offset));
+    return success();
+  }
+};
+
+struct StagePattern : OpConversionPattern<StageOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(StageOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Value base = adaptor.getBuffer().front();
+    BufferType type = op.getBuffer().getType();
+    if (type.getStages() == 1) {
+      rewriter.replaceOp(op, base);
+      return success();
+    }
+    Location loc = op.getLoc();
+    Value index = arith::IndexCastOp::create(
+        rewriter, loc, rewriter.getI32Type(), adaptor.getIndex().front());
+    Value offset = arith::MulIOp::create(
+        rewriter, loc, index, i32Constant(rewriter, loc, type.getStageBytes()));
+    rewriter.replaceOp(
+        op, advance(rewriter, loc, base, rewriter.getI8Type(), offset));
+    return success();
+  }
+};
+
+/// Registers that one access of at most 16 bytes moves: an aligned group of
+/// neighbours along the last axis inside one 16-byte chunk.
+struct Access {
+  unsigned elements; // per access
+  unsigned bytes;
+};
+
+Access accessFor(const Distribution &distribution, Type elementType) {
+  unsigned elementBytes = elementType.getIntOrFloatBitWidth() / 8;
+  unsigned elements = std::min(distribution.contiguity(), 16 / elementBytes);
+  return {elements, elements * elementBytes};
+}
+
+/// The type that moves `bytes`: i32 or a vector of i32.
+Type accessType(OpBuilder &b, unsigned bytes) {
+  Type word = b.getI32Type();
+  return bytes == 4 ? word : VectorType::get(bytes / 4, word);
+}
+
+struct LocalLoadPattern : KernelPattern<LocalLoadOp> {
+  using KernelPattern::KernelPattern;
+  LogicalResult
+  matchAndRewrite(LocalLoadOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto type = cast<RankedTensorType>(op.getType());
+    LayoutAttr layout = getLayout(type);
+    if (!layout || !isPacked(type.getElementType()))
+      return failure();
+    Location loc = op.getLoc();
+    Distribution distribution(layout);
+    const ThreadIds &ids = kernels.threadIds(op);
+    ViewType view = op.getSource().getType();
+    Value row = distribution.threadOffset(rewriter, loc, ids, 0);
+    Value col = distribution.threadOffset(rewriter, loc, ids, 1);
+    Access access = accessFor(distribution, type.getElementType());
+    SmallVector<Value> results;
+    for (unsigned r = 0; r < distribution.numRegisters();
+         r += access.elements) {
+      ArrayRef<int64_t> at = distribution.offset(r);
+      Value pointer = advance(
+          rewriter, loc, adaptor.getSource().front(), rewriter.getI8Type(),
+          sharedByteOffset(rewriter, loc, view, row, at[0], col, at[1]));
+      Value loaded = LLVM::LoadOp::create(
+          rewriter, loc, accessType(rewriter, access.bytes), pointer,
+          access.bytes);
+      if (access.bytes == 4) {
+        results.push_back(loaded);
+        continue;
+      }
+      for (unsigned i = 0; i < access.bytes / 4; ++i)
+        results.push_back(LLVM::ExtractElementOp::create(
+            rewriter, loc, loaded, i32Constant(rewriter, loc, i)));
+    }
+    rewriter.replaceOpWithMultiple(op, {results});
+    return success();
+  }
+};
+
+/// mma operand A fragments by ldmatrix.x4: four times fewer instructions than
+/// the plain loads above, so it is tried first.
+struct LocalLoadMatrixPattern : OpConversionPattern<LocalLoadOp> {
+  LocalLoadMatrixPattern(const TypeConverter &converter, MLIRContext *context,
+                         const KernelContext &kernels, PatternBenefit benefit)
+      : OpConversionPattern(converter, context, benefit), kernels(kernels) {}
+  const KernelContext &kernels;
+  LogicalResult
+  matchAndRewrite(LocalLoadOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto type = cast<RankedTensorType>(op.getType());
+    LayoutAttr layout = getLayout(type);
+    if (!layout || !isPacked(type.getElementType()))
+      return failure();
+    Distribution distribution(layout);
+    static constexpr int64_t operandA[] = {0, 1, 8, 0, 0, 8};
+    if (!distribution.hasMmaLanes() ||
+        layout.getRegisterBases() != ArrayRef(operandA))
+      return failure();
+    Location loc = op.getLoc();
+    const ThreadIds &ids = kernels.threadIds(op);
+    ViewType view = op.getSource().getType();
+    // Lane i addresses row i mod 16 of the 16 x 16 block, chunk i / 16.
+    Value row =
+        arith::AndIOp::create(rewriter, loc, ids.lane,
+                              i32Constant(rewriter, loc, 15));
+    row = addI32(rewriter, loc, row,
+                 distribution.warpOffset(rewriter, loc, ids, 0));
+    Value col = arith::ShRUIOp::create(rewriter, loc, ids.lane,
+                                       i32Constant(rewriter, loc, 4));
+    col = arith::ShLIOp::create(rewriter, loc, col,
+                                i32Constant(rewriter, loc, 3));
+    Type parts = LLVM::LLVMStructType::getLiteral(
+        rewriter.getContext(), SmallVector<Type>(4, rewriter.getI32Type()));
+    auto shape = NVVM::LdStMatrixShapeAttr::get(rewriter.getContext(), 8, 8);
+    SmallVector<Value> results;
+    for (unsigned r = 0; r < distribution.numRegisters(); r += 8) {
+      ArrayRef<int64_t> at = distribution.offset(r);
+      Value pointer = advance(
+          rewriter, loc, adaptor.getSource().front(), rewriter.getI8Type(),
+          sharedByteOffset(rewriter, loc, view, row, at[0], col, at[1]));
+      Value loaded = NVVM::LdMatrixOp::create(
+          rewriter, loc, parts, pointer, 4, NVVM::MMALayout::row, shape,
+          NVVM::LdStMatrixEltType::B16);
+      for (unsigned i = 0; i < 4; ++i)
+        results.push_back(
+            LLVM::ExtractValueOp::create(rewriter, loc, loaded, i));
+    }
+    rewriter.replaceOpWithMultiple(op, {results});
+    return success();
+  }
+};
+
+struct LocalStorePattern : KernelPattern<LocalStoreOp> {
+  using KernelPattern::KernelPattern;
+  LogicalResult
+  matchAndRewrite(LocalStoreOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto type = cast<RankedTensorType>(op.getValue().getType());
+    LayoutAttr layout = getLayout(type);
+    if (!layout)
+      return failure();
+    bool packed = isPacked(type.getElementType());
+    if (!packed && type.getElementTypeBitWidth() != 32)
+      return failure();
+    Location loc = op.getLoc();
+    Distribution distribution(layout);
+    const ThreadIds &ids = kernels.threadIds(op);
+    ViewType view = op.getDest().getType();
+    Value row = distribution.threadOffset(rewriter, loc, ids, 0);
+    Value col = distribution.threadOffset(rewriter, loc, ids, 1);
+    Access access = accessFor(distribution, type.getElementType());
+    ValueRange values = adaptor.getValue();
+    unsigned perValue = packed ? 2 : 1;
+    for (unsigned r = 0; r < distribution.numRegisters();
+         r += access.elements) {
+      ArrayRef<int64_t> at = distribution.offset(r);
+      Value pointer = advance(
+          rewriter, loc, adaptor.getDest().front(), rewriter.getI8Type(),
+          sharedByteOffset(rewriter, loc, view, row, at[0], col, at[1]));
+      Value stored = values[r / perValue];
+      if (unsigned words = access.bytes / 4; words > 1) {
+        stored = LLVM::PoisonOp::create(
+            rewriter, loc,
+            VectorType::get(words, stored.getType()));
+        for (unsigned i = 0; i < words; ++i)
+          stored = LLVM::InsertElementOp::create(
+              rewriter, loc, stored, values[r / perValue + i],
+              i32Constant(rewriter, loc, i));
+      }
+      LLVM::StoreOp::create(rewriter, loc, stored, pointer, access.bytes);
+    }
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+} // namespace
+
+void populateSharedMemoryPatterns(const TileTypeConverter &converter,
+                                  const KernelContext &kernels,
+                                  RewritePatternSet &patterns) {
+  MLIRContext *context = patterns.getContext();
+  patterns.add<StagePattern>(converter, context);
+  patterns.add<AllocPattern, LocalLoadPattern, LocalStorePattern>(
+      converter, context, kernels);
+  patterns.add<LocalLoadMatrixPattern>(converter, context, kernels,
+                                       PatternBenefit(2));
+}
+
+} // namespace mlir::flash_tile

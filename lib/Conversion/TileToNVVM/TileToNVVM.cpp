@@ -1,0 +1,63 @@
+//===- TileToNVVM.cpp - flash_tile to gpu, nvvm, llvm, scf and arith ------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "flash/Conversion/TileToNVVM.h"
+#include "TileLowering.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/Patterns.h"
+#include "mlir/Pass/Pass.h"
+
+namespace mlir::flash_tile {
+#define GEN_PASS_DEF_FLASHTILETONVVM
+#include "flash/Conversion/Passes.h.inc"
+
+LogicalResult convertTileToNVVM(gpu::GPUModuleOp module) {
+  MLIRContext *context = module.getContext();
+  KernelContext kernels;
+  for (auto func : module.getOps<gpu::GPUFuncOp>())
+    if (failed(lowerKernelABI(func)) || failed(kernels.addKernel(func)))
+      return failure();
+
+  TileTypeConverter converter;
+  RewritePatternSet patterns(context);
+  populateElementwisePatterns(converter, kernels, patterns);
+  populateReducePatterns(converter, kernels, patterns);
+  populateSharedMemoryPatterns(converter, kernels, patterns);
+  populateGlobalMemoryPatterns(converter, kernels, patterns);
+  populateCopyAsyncPatterns(converter, kernels, patterns);
+  populateDotPatterns(converter, kernels, patterns);
+
+  ConversionTarget target(*context);
+  target.addIllegalDialect<FlashTileDialect>();
+  target.addIllegalOp<memref::DimOp>();
+  target.markUnknownOpDynamicallyLegal([&](Operation *op) {
+    return converter.isLegal(op->getOperandTypes()) &&
+           converter.isLegal(op->getResultTypes());
+  });
+  target.addLegalOp<UnrealizedConversionCastOp, gpu::GPUFuncOp>();
+  target.addLegalDialect<LLVM::LLVMDialect, NVVM::NVVMDialect>();
+  scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns,
+                                                       target);
+  ConversionConfig config;
+  // Nothing is rolled back: a failure ends the compilation.
+  config.allowPatternRollback = false;
+  return applyFullConversion(module, target, std::move(patterns), config);
+}
+
+namespace {
+struct FlashTileToNVVMPass
+    : impl::FlashTileToNVVMBase<FlashTileToNVVMPass> {
+  void runOnOperation() override {
+    if (failed(convertTileToNVVM(getOperation())))
+      signalPassFailure();
+  }
+};
+} // namespace
+
+} // namespace mlir::flash_tile

@@ -1,0 +1,62 @@
+//===- TypeConversion.cpp - Tile types to the registers of one thread -----===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "TileLowering.h"
+
+namespace mlir::flash_tile {
+
+bool isPacked(Type elementType) {
+  return isa<FloatType>(elementType) &&
+         elementType.getIntOrFloatBitWidth() == 16;
+}
+
+TileTypeConverter::TileTypeConverter() {
+  addConversion([](Type type) { return type; });
+  addConversion([](RankedTensorType type, SmallVectorImpl<Type> &result)
+                    -> std::optional<LogicalResult> {
+    LayoutAttr layout = getLayout(type);
+    if (!layout)
+      return failure();
+    unsigned registers = Distribution(layout).numRegisters();
+    if (isPacked(type.getElementType()))
+      result.append(registers / 2, IntegerType::get(type.getContext(), 32));
+    else
+      result.append(registers, type.getElementType());
+    return success();
+  });
+  addConversion([](MemRefType type, SmallVectorImpl<Type> &result)
+                    -> std::optional<LogicalResult> {
+    MLIRContext *context = type.getContext();
+    result.push_back(LLVM::LLVMPointerType::get(context, kGlobalSpace));
+    result.append(2 * type.getRank(), IndexType::get(context));
+    return success();
+  });
+  auto shared = [](MLIRContext *context) -> Type {
+    return LLVM::LLVMPointerType::get(context, kSharedSpace);
+  };
+  addConversion([=](BufferType type) { return shared(type.getContext()); });
+  addConversion([=](ViewType type) { return shared(type.getContext()); });
+  // An asynchronous copy keeps no value in flight but where it will land.
+  addConversion([=](FutureType type) -> std::optional<Type> {
+    if (!isa<ViewType>(type.getValueType()))
+      return Type();
+    return shared(type.getContext());
+  });
+  auto cast = [](OpBuilder &b, Type type, ValueRange inputs,
+                 Location loc) -> Value {
+    return UnrealizedConversionCastOp::create(b, loc, type, inputs)
+        .getResult(0);
+  };
+  addSourceMaterialization(cast);
+  addTargetMaterialization([](OpBuilder &b, TypeRange types, ValueRange inputs,
+                              Location loc, Type) -> SmallVector<Value> {
+    auto op = UnrealizedConversionCastOp::create(b, loc, types, inputs);
+    return llvm::to_vector_of<Value>(op.getResults());
+  });
+}
+
+} // namespace mlir::flash_tile
