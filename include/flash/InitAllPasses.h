@@ -9,13 +9,17 @@
 #define FLASH_INITALLPASSES_H
 
 #include "flash/Dialect/Flash/Transforms/Passes.h"
+#include "flash/Dialect/FlashTile/Transforms/Passes.h"
 
 #include "mlir/InitAllPasses.h"
 
 namespace mlir::flash {
 
 /// Registers the passes and pipelines of Flash.
-inline void registerFlashPasses() { registerFlashTransformsPasses(); }
+inline void registerFlashPasses() {
+  registerFlashTransformsPasses();
+  flash_tile::registerFlashTileTransformsPasses();
+}
 
 /// Registers Flash's passes and those of MLIR.
 inline void registerAllPasses() {

@@ -177,7 +177,9 @@ def FlashTile_DotOp : FlashTile_Op<"dot", [
   let description = [{
     `a` is M x K (K x M with `transpose_a`), `b` is K x N (N x K with
     `transpose_b`), the accumulator M x N. Either operand may be a register tile
-    or a shared-memory view; reading a view is part of the dot.
+    or a shared-memory view; reading a view is part of the dot. A view `b` that
+    is not transposed may have more columns than the accumulator (its rows are
+    padded to 16-byte chunks): the further ones are not read.
 
     ```mlir
     %s = flash_tile.dot %q, %k, %zero {transpose_b}

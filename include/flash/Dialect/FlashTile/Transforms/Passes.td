@@ -1,0 +1,68 @@
+//===- Passes.td - Passes on the flash_tile dialect --------*- tablegen -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FLASH_DIALECT_FLASHTILE_TRANSFORMS_PASSES_TD
+#define FLASH_DIALECT_FLASHTILE_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def FlashTileStageBuffers : Pass<"flash-tile-stage-buffers"> {
+  let summary = "Bring the operands of dots through shared memory";
+  let description = [{
+    Every `flash_tile.load` that only dots use becomes a buffer, an asynchronous
+    copy into one of its stages, a wait and a barrier; the dots read the view.
+
+    ```mlir
+    %k = flash_tile.load %K[%j, %c0] : memref<?x128xbf16> -> tensor<64x128xbf16>
+    %s = flash_tile.dot %q, %k, %zero {transpose_b} : ...
+    // becomes, %buf being allocated at the top of the function:
+    %dst = flash_tile.stage %buf[%c0] : !flash_tile.buffer<1x64x128xbf16> -> ...
+    %f = flash_tile.copy_async %K[%j, %c0] to %dst : ...
+    %kv = flash_tile.wait %f : !flash_tile.future<!flash_tile.view<64x128xbf16>>
+    gpu.barrier
+    %s = flash_tile.dot %q, %kv, %zero {transpose_b} : ...
+    ```
+
+    - Loads in a loop cycle through the buffer's stages by a counter carried by
+      the loop (an XOR for two stages, a compare and a select for more). How
+      many stages: the option, else `#flash.schedule` on the function for the
+      memrefs whose `flash_tile.role` is "k" or "v", else `stages`, else one.
+    - Loads outside loops get one stage. With `query_in_registers` (option or
+      schedule) the A operands among them are read into a register tile once.
+    - A row is padded to a multiple of 16 elements, which the copy zero-fills:
+      m16n8k16 consumes the depth 16 elements at a time (d = 40 is staged as 48
+      for Q and K alike). A dot never reads the padding columns of V.
+    - A rank-2 `flash_tile.store` outside loops of a value that comes from a dot
+      goes through a buffer of its own, so that the global stores are whole
+      16-byte chunks of rows. The barrier in front of it allows
+      `--flash-tile-plan-shared` to put that buffer over dead ones.
+
+    The result is correct without any further pass: where one stage is used, a
+    barrier separates the last read from the next copy.
+
+    Needs: loops and loads in a function. Leaves: no load whose users are dots
+    only. Refuses, with an error: a row that is neither a multiple of 16 elements
+    nor the memref's whole last extent, operands of one dot whose depths differ
+    once padded. Says in a remark which loads feeding a dot it left alone.
+  }];
+  let options = [
+    Option<"stages", "stages", "int64_t", "0",
+           "Stages of every buffer filled in a loop (0: by the schedule)">,
+    Option<"stagesK", "stages-k", "int64_t", "0",
+           "Stages of buffers filled from the memref of role k">,
+    Option<"stagesV", "stages-v", "int64_t", "0",
+           "Stages of buffers filled from the memref of role v">,
+    Option<"queryInRegisters", "query-in-registers", "bool", "false",
+           "Read A operands loaded outside the loop into registers once">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::scf::SCFDialect", "::mlir::flash_tile::FlashTileDialect"
+  ];
+}
+
+#endif // FLASH_DIALECT_FLASHTILE_TRANSFORMS_PASSES_TD
