@@ -17,14 +17,23 @@ def FlashTileStageBuffers : Pass<"flash-tile-stage-buffers"> {
     copy into one of its stages, a wait and a barrier; the dots read the view.
 
     ```mlir
-    %k = flash_tile.load %K[%j, %c0] : memref<?x128xbf16> -> tensor<64x128xbf16>
-    %s = flash_tile.dot %q, %k, %zero {transpose_b} : ...
-    // becomes, %buf being allocated at the top of the function:
-    %dst = flash_tile.stage %buf[%c0] : !flash_tile.buffer<1x64x128xbf16> -> ...
-    %f = flash_tile.copy_async %K[%j, %c0] to %dst : ...
-    %kv = flash_tile.wait %f : !flash_tile.future<!flash_tile.view<64x128xbf16>>
-    gpu.barrier
-    %s = flash_tile.dot %q, %kv, %zero {transpose_b} : ...
+    func.func @before(%q: tensor<128x64xf16>, %K: memref<64x64xf16>, %s: tensor<128x64xf32>) -> tensor<128x64xf32> {
+      %c0 = arith.constant 0 : index
+      %k = flash_tile.load %K[%c0, %c0] : memref<64x64xf16> -> tensor<64x64xf16>
+      %r = flash_tile.dot %q, %k, %s {transpose_b} : tensor<128x64xf16>, tensor<64x64xf16>, tensor<128x64xf32>
+      return %r : tensor<128x64xf32>
+    }
+    func.func @after(%q: tensor<128x64xf16>, %K: memref<64x64xf16>, %s: tensor<128x64xf32>) -> tensor<128x64xf32> {
+      %buffer = flash_tile.alloc : !flash_tile.buffer<1x64x64xf16>
+      %c0 = arith.constant 0 : index
+      %stage = flash_tile.stage %buffer[%c0] : !flash_tile.buffer<1x64x64xf16> -> !flash_tile.view<64x64xf16>
+      %future = flash_tile.copy_async %K[%c0, %c0] to %stage
+        : memref<64x64xf16> to !flash_tile.view<64x64xf16> -> !flash_tile.future<!flash_tile.view<64x64xf16>>
+      %k = flash_tile.wait %future : !flash_tile.future<!flash_tile.view<64x64xf16>>
+      gpu.barrier
+      %r = flash_tile.dot %q, %k, %s {transpose_b} : tensor<128x64xf16>, !flash_tile.view<64x64xf16>, tensor<128x64xf32>
+      return %r : tensor<128x64xf32>
+    }
     ```
 
     - Loads in a loop cycle through the buffer's stages by a counter carried by
