@@ -295,7 +295,7 @@ Result<StridedArray> flash::runtime::allocateArray(DType dtype,
     element = shape[2] + padding.row;
     h = multiply(element, dim);
     b = multiply(h, shape[1]);
-    rows = element;
+    rows = std::max(element, dim);
   } else {
     rows = dim + padding.row;
     if (sequenceOutside) {

@@ -1,0 +1,264 @@
+//===- ManifestTest.cpp ---------------------------------------------------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "flash/Runtime/Manifest.h"
+#include "flash/Runtime/Expression.h"
+
+#include <cstring>
+#include <gtest/gtest.h>
+
+using namespace flash::runtime;
+
+namespace {
+
+const Sizes kSizes{2, 8, 4, 239, 77, 64, 48};
+
+Manifest example() {
+  Manifest manifest;
+  manifest.entry = "attention";
+  manifest.chip = "sm_80";
+  manifest.ptxIsa = "7.0";
+  manifest.attention = "b=?,hq=?,hkv=hq/2,sq=?,sk=?,d=64,dv=48,dtype=bf16,lse";
+  manifest.parameters =
+      attentionParameters(DType::BF16, DType::BF16, /*lse=*/true);
+  appendCapture(manifest.parameters, "bias", DType::F32, 2);
+  manifest.grid = {"ceildiv(sq, 128)", "hq", "b"};
+  manifest.block = {"128", "1", "1"};
+  manifest.dynamicSharedBytes = 65536;
+  manifest.sharedFits = {"sm_80", "sm_86"};
+  manifest.workspaceBytes = "b * hq * sq * 4";
+  manifest.schedule = {{"bm", "128"}, {"bn", "64"}, {"stages", "2"}};
+  manifest.versions = {{"flash", "0.1.0"}, {"llvm", "22.1.8"}};
+  return manifest;
+}
+
+LaunchArguments exampleArguments() {
+  LaunchArguments arguments;
+  arguments.sizes = kSizes;
+  arguments.scale = 0.125;
+  uint64_t address = 0x700000000000;
+  auto add = [&](const char *name, DType type, std::vector<int64_t> shape,
+                 std::vector<int64_t> strides) {
+    arguments.buffers[name] = {address, type, shape, strides};
+    address += 0x1000000;
+  };
+  add("q", DType::BF16, {2, 8, 239, 64}, {1, 2, 3, 4});
+  add("k", DType::BF16, {2, 4, 77, 64}, {5, 6, 7, 8});
+  add("v", DType::BF16, {2, 4, 77, 48}, {9, 10, 11, 12});
+  add("o", DType::BF16, {2, 8, 239, 48}, {13, 14, 15, 16});
+  add("lse", DType::F32, {2, 8, 239}, {17, 18, int64_t(1) << 40});
+  add("bias", DType::F32, {239, 77}, {77, 1});
+  return arguments;
+}
+
+TEST(Expression, Values) {
+  struct Case {
+    const char *text;
+    int64_t value;
+  };
+  for (const Case &c : {
+           Case{"1", 1},
+           Case{"ceildiv(sq,128)", 2},
+           Case{"ceildiv(sq, 239)", 1},
+           Case{"floordiv(sq,128)", 1},
+           Case{"hq", 8},
+           Case{"b*hkv", 8},
+           Case{"b + hq * hkv - 1", 33},
+           Case{"(b + hq) * hkv", 40},
+           Case{"10 - 3 - 2", 5},
+           Case{"min(sq, sk) + max(d, dv)", 141},
+           Case{"ceildiv(-7, 2)", -3},
+           Case{"floordiv(-7, 2)", -4},
+           Case{"floordiv(7, 2)", 3},
+           Case{"--3", 3},
+           Case{"ceildiv(sq, min(64, 128)) * hq", 32},
+           Case{"9223372036854775807", INT64_MAX},
+       }) {
+    Result<int64_t> value = evaluateExpression(c.text, kSizes);
+    ASSERT_TRUE(value.succeeded()) << c.text << ": " << value.error().str();
+    EXPECT_EQ(*value, c.value) << c.text;
+    EXPECT_TRUE(verifyExpression(c.text).succeeded()) << c.text;
+  }
+}
+
+TEST(Expression, Refusals) {
+  struct Case {
+    std::string text;
+    unsigned column;
+  };
+  for (const Case &c :
+       {Case{"", 1}, Case{"sq +", 5}, Case{"sq sk", 4}, Case{"foo", 1},
+        Case{"ceildiv(sq)", 11}, Case{"ceildiv sq", 9}, Case{"(sq", 4},
+        Case{"sq / 2", 4}, Case{"12x", 1}, Case{"9223372036854775808", 1},
+        Case{std::string(100, '('), 65}}) {
+    Result<int64_t> value = evaluateExpression(c.text, kSizes);
+    ASSERT_TRUE(value.failed()) << c.text;
+    EXPECT_EQ(value.error().column.value_or(0), c.column) << c.text;
+    EXPECT_TRUE(verifyExpression(c.text).failed()) << c.text;
+  }
+  for (const char *text :
+       {"9223372036854775807 + sq", "0-9223372036854775807-2",
+        "9223372036854775807 * sq", "ceildiv(1, sq - 239)", "floordiv(1, 0-1)"})
+    EXPECT_TRUE(evaluateExpression(text, kSizes).failed()) << text;
+}
+
+TEST(Manifest, RoundTrip) {
+  Manifest manifest = example();
+  Result<Manifest> read = Manifest::parse(manifest.toJson());
+  ASSERT_TRUE(read.succeeded()) << read.error().message;
+  EXPECT_EQ(*read, manifest);
+  EXPECT_EQ(read->toJson(), manifest.toJson());
+}
+
+TEST(Manifest, ParameterOrder) {
+  std::string order;
+  for (const Parameter &parameter :
+       attentionParameters(DType::F16, DType::F16, true))
+    order += parameter.name + " ";
+  EXPECT_EQ(order, "q k v o lse b hq hkv sq sk "
+                   "q_stride_b q_stride_h q_stride_s q_stride_d "
+                   "k_stride_b k_stride_h k_stride_s k_stride_d "
+                   "v_stride_b v_stride_h v_stride_s v_stride_d "
+                   "o_stride_b o_stride_h o_stride_s o_stride_d "
+                   "lse_stride_b lse_stride_h lse_stride_s scale ");
+  EXPECT_EQ(attentionParameters(DType::F16, DType::F16, false).size(), 26u);
+}
+
+TEST(Manifest, Refusals) {
+  std::string good = example().toJson();
+  auto refused = [&](const std::string &from, const std::string &to,
+                     const char *part) {
+    std::string text = good;
+    size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    text.replace(at, from.size(), to);
+    Result<Manifest> manifest = Manifest::parse(text);
+    ASSERT_TRUE(manifest.failed()) << to;
+    EXPECT_NE(manifest.error().message.find(part), std::string::npos)
+        << manifest.error().message;
+  };
+  refused("{", "[", "well-formed");
+  refused("\"version\": 1", "\"version\": 2",
+          "version: expected an integer from 1 to 1, got 2");
+  refused("\"version\": 1", "\"version\": 18446744073709551615", "version");
+  refused("\"entry\"", "\"enter\"", "missing member 'entry'");
+  refused("\"entry\": \"attention\"", "\"entry\": 3",
+          "entry: expected a string, got 3");
+  refused("d=64,", "d=65,", "attention: column");
+  refused("\"kind\": \"i64\"", "\"kind\": \"i16\"",
+          "kind: expected one of pointer");
+  refused("\"kind\": \"i64\"", "\"kind\": \"i32\"",
+          "expected i64 for role stride");
+  refused("\"role\": \"query\"", "\"role\": \"queries\"",
+          "role: expected one of query");
+  refused("\"name\": \"k\"", "\"name\": \"q\"", "unique");
+  refused("\"of\": \"q\"", "\"of\": \"sq\"", "the name of a pointer, got 'sq'");
+  refused("\"dim\": 3", "\"dim\": 4", "less than the rank");
+  refused("\"dim\": 3", "\"dim\": -1", "dim: expected an integer");
+  refused("\"dtype\": \"bf16\"", "\"dtype\": \"half\"", "dtype");
+  refused("\"ceildiv(sq, 128)\",", "", "expected three expressions, got 2");
+  refused("ceildiv(sq, 128)", "ceildiv(sq, n)", "grid: column 13");
+  refused("\"bn\": \"64\"", "\"bn\": 64", "an object of strings");
+  refused("\"name\": \"hkv\"", "\"name\": \"heads\"",
+          "one of b, hq, hkv, sq, sk");
+  for (const char *text :
+       {"", "3", "[]", "null", "{}", "\"x\"", "{\"version\":1}"})
+    EXPECT_TRUE(Manifest::parse(text).failed()) << text;
+  // Members of later versions of the tools are not in the way.
+  std::string extended = good;
+  extended.replace(0, 1, "{\"added\": [1, {}],");
+  EXPECT_TRUE(Manifest::parse(extended).succeeded());
+}
+
+TEST(Manifest, LaunchShape) {
+  Result<LaunchShape> shape = computeLaunchShape(example(), kSizes);
+  ASSERT_TRUE(shape.succeeded()) << shape.error().message;
+  EXPECT_EQ(shape->grid, (std::array<uint32_t, 3>{2, 8, 2}));
+  EXPECT_EQ(shape->block, (std::array<uint32_t, 3>{128, 1, 1}));
+  EXPECT_EQ(shape->cluster, (std::array<uint32_t, 3>{1, 1, 1}));
+  EXPECT_EQ(shape->dynamicSharedBytes, 65536u);
+  EXPECT_EQ(shape->workspaceBytes, 2 * 8 * 239 * 4);
+  Manifest manifest = example();
+  manifest.grid[1] = "b * 65535";
+  EXPECT_EQ(computeLaunchShape(manifest, kSizes).error().message,
+            "grid y: expected 1 to 65535, got 131070 from 'b * 65535'");
+  manifest = example();
+  manifest.block = {"64", "32", "1"};
+  EXPECT_TRUE(computeLaunchShape(manifest, kSizes).failed());
+}
+
+template <typename T> T readAt(const std::vector<std::byte> &bytes, size_t at) {
+  T value;
+  std::memcpy(&value, bytes.data() + at, sizeof(T));
+  return value;
+}
+
+TEST(Manifest, PackArguments) {
+  LaunchArguments arguments = exampleArguments();
+  Result<std::vector<std::byte>> packed = packArguments(example(), arguments);
+  ASSERT_TRUE(packed.succeeded()) << packed.error().message;
+  // 5 pointers, 5 i32, 4 bytes of padding, 19 i64, f32, 4 of padding, then a
+  // pointer and 2 i64.
+  ASSERT_EQ(packed->size(), 5u * 8 + 5 * 4 + 4 + 19 * 8 + 4 + 4 + 3 * 8);
+  EXPECT_EQ(readAt<uint64_t>(*packed, 0), arguments.buffers["q"].address);
+  EXPECT_EQ(readAt<uint64_t>(*packed, 32), arguments.buffers["lse"].address);
+  const int32_t sizes[] = {2, 8, 4, 239, 77};
+  for (size_t i = 0; i < 5; ++i)
+    EXPECT_EQ(readAt<int32_t>(*packed, 40 + 4 * i), sizes[i]);
+  for (size_t i = 0; i < 18; ++i)
+    EXPECT_EQ(readAt<int64_t>(*packed, 64 + 8 * i), int64_t(i + 1));
+  EXPECT_EQ(readAt<int64_t>(*packed, 64 + 8 * 18), int64_t(1) << 40);
+  EXPECT_EQ(readAt<float>(*packed, 216), 0.125f);
+  EXPECT_EQ(readAt<uint64_t>(*packed, 224), arguments.buffers["bias"].address);
+  EXPECT_EQ(readAt<int64_t>(*packed, 232), 77);
+  EXPECT_EQ(readAt<int64_t>(*packed, 240), 1);
+}
+
+TEST(Manifest, PackRefusals) {
+  auto refused = [](auto change, const char *message) {
+    Manifest manifest = example();
+    LaunchArguments arguments = exampleArguments();
+    change(manifest, arguments);
+    Result<std::vector<std::byte>> packed = packArguments(manifest, arguments);
+    ASSERT_TRUE(packed.failed()) << message;
+    EXPECT_EQ(packed.error().message, message);
+  };
+  refused([](Manifest &, LaunchArguments &a) { a.buffers.erase("lse"); },
+          "buffer 'lse': expected one, got none");
+  refused(
+      [](Manifest &, LaunchArguments &a) { a.buffers["v"].dtype = DType::F16; },
+      "buffer 'v': expected elements of type bf16, got f16");
+  refused(
+      [](Manifest &, LaunchArguments &a) {
+        a.buffers["bias"].shape = {77};
+        a.buffers["bias"].strides = {1};
+      },
+      "buffer 'bias': expected rank 2, got 1");
+  refused([](Manifest &, LaunchArguments &a) { a.buffers["q"].address += 1; },
+          "buffer 'q': expected a base aligned to 2 bytes");
+  refused([](Manifest &m, LaunchArguments &) { m.parameters[1].rowAlign = 16; },
+          "buffer 'k': expected the stride of dimension 0 to be a multiple of "
+          "16 bytes, got 5 elements");
+  refused([](Manifest &m,
+             LaunchArguments &) { m.parameters[2].unitInnerStride = true; },
+          "buffer 'v': expected an innermost stride of 1, got 12");
+  refused([](Manifest &, LaunchArguments &a) { a.sizes.d = 72; },
+          "size 'd': expected 64, for which the kernel was compiled, got 72");
+  refused([](Manifest &, LaunchArguments &a) { a.sizes.hkv = 8; },
+          "size 'hq': expected 2 times hkv = 8, got 8");
+  refused([](Manifest &, LaunchArguments &a) { a.sizes.sq = int64_t(1) << 31; },
+          "size 'sq': expected 1 to 2147483647, got 2147483648");
+  // Strides of size-1 dimensions are never used.
+  Manifest manifest = example();
+  manifest.attention = "";
+  manifest.parameters[0].rowAlign = 16;
+  LaunchArguments arguments = exampleArguments();
+  arguments.buffers["q"].shape = {1, 1, 1, 64};
+  EXPECT_TRUE(packArguments(manifest, arguments).succeeded());
+}
+
+} // namespace
