@@ -9,6 +9,7 @@
 #define FLASH_INITALLDIALECTS_H
 
 #include "flash/Dialect/Flash/IR/Flash.h"
+#include "flash/Dialect/Flash/Transforms/BufferizableOpInterfaceImpl.h"
 #include "flash/Dialect/FlashTile/IR/FlashTile.h"
 
 #include "mlir/IR/DialectRegistry.h"
@@ -21,6 +22,7 @@ namespace mlir::flash {
 /// Registers the dialects of Flash and the external models of its ops.
 inline void registerFlashDialects(DialectRegistry &registry) {
   registry.insert<FlashDialect, flash_tile::FlashTileDialect>();
+  registerBufferizableOpInterfaceExternalModels(registry);
 }
 
 /// Registers Flash's dialects, those of MLIR, their extensions and what

@@ -10,6 +10,7 @@
 
 #include "flash/Dialect/Flash/Transforms/Passes.h"
 #include "flash/Dialect/FlashTile/Transforms/Passes.h"
+#include "flash/Pipelines/CpuPipeline.h"
 
 #include "mlir/InitAllPasses.h"
 
@@ -19,6 +20,7 @@ namespace mlir::flash {
 inline void registerFlashPasses() {
   registerFlashTransformsPasses();
   flash_tile::registerFlashTileTransformsPasses();
+  registerCpuPipeline();
 }
 
 /// Registers Flash's passes and those of MLIR.

@@ -8,6 +8,7 @@
 #ifndef FLASH_DIALECT_FLASH_TRANSFORMS_PASSES_H
 #define FLASH_DIALECT_FLASH_TRANSFORMS_PASSES_H
 
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 
 namespace mlir {

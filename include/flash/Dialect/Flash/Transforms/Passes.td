@@ -51,4 +51,24 @@ def FlashDecompose : Pass<"flash-decompose"> {
   ];
 }
 
+def FlashBufferizeBoundary
+    : Pass<"flash-bufferize-boundary", "::mlir::ModuleOp"> {
+  let summary = "Turn tensor functions into functions on memrefs";
+  let description = [{
+    Gives every function with a body that takes or returns tensors the form a
+    kernel is launched in: tensor arguments become memrefs whose strides and
+    offset are known at run time only, and a result, which must be computed
+    into one of the arguments (destination style), is written there instead of
+    returned. The body still computes on tensors, through
+    `bufferization.to_tensor`; `--one-shot-bufferize` does the rest, in place.
+
+    Needs: functions that are not called in the module. Leaves: no tensor in a
+    signature. Refuses, with an error: a tensor result that does not come from
+    a destination argument, results other than tensors beside them, calls of
+    such a function.
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
 #endif // FLASH_DIALECT_FLASH_TRANSFORMS_PASSES_TD

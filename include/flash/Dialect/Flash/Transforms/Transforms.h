@@ -18,6 +18,9 @@
 
 namespace mlir {
 class RewriterBase;
+namespace func {
+class FuncOp;
+} // namespace func
 } // namespace mlir
 
 namespace mlir::flash {
@@ -31,6 +34,13 @@ void expandModifiers(RewriterBase &rewriter, AttentionOp op);
 /// modifiers first. Fails with a diagnostic on operands that are not yet
 /// lowered: cumulative lengths, a block table, sinks.
 LogicalResult decomposeAttention(RewriterBase &rewriter, AttentionOp op);
+
+/// Rewrites a function on tensors to take memrefs of unknown strides and to
+/// write each result into the argument that is its destination. Does nothing
+/// to a function without tensors in its signature. Precondition: the function
+/// has a body and no caller. Fails with a diagnostic on a result that has no
+/// destination among the arguments.
+LogicalResult bufferizeBoundary(func::FuncOp function);
 
 } // namespace mlir::flash
 
