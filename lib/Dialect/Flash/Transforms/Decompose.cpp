@@ -168,9 +168,9 @@ Value Decomposer::applyRegions(Value products) {
       return score;
     // Absolute indices: those of the loops, shifted.
     SmallVector<Value> arguments;
-    for (auto [position, offset] :
-         llvm::enumerate(ArrayRef<Value>{op.getOffsetB(), op.getOffsetH(),
-                                         op.getOffsetQ(), op.getOffsetK()})) {
+    Value offsets[] = {op.getOffsetB(), op.getOffsetH(), op.getOffsetQ(),
+                       op.getOffsetK()};
+    for (auto [position, offset] : llvm::enumerate(offsets)) {
       Value index = linalg::IndexOp::create(builder, loc, position);
       if (offset)
         index = arith::AddIOp::create(builder, loc, index, offset);
