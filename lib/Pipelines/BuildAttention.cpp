@@ -129,8 +129,8 @@ OwningOpRef<ModuleOp> mlir::flash::buildAttention(MLIRContext *context,
   auto function = func::FuncOp::create(builder, kAttentionFunction,
                                        builder.getFunctionType(types, results));
   Block *entry = function.addEntryBlock();
-  for (auto [argument, name] :
-       llvm::zip(entry->getArguments(), ArrayRef{"q", "k", "v", "o", "lse"}))
+  constexpr StringLiteral kNames[] = {"q", "k", "v", "o", "lse"};
+  for (auto [argument, name] : llvm::zip(entry->getArguments(), kNames))
     argument.setLoc(NameLoc::get(builder.getStringAttr(name), loc));
   builder.setInsertionPointToStart(entry);
 

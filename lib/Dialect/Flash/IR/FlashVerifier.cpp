@@ -218,7 +218,8 @@ LogicalResult Verifier::verifyModifiers() {
       return op.emitOpError()
              << "window: expected 2 numbers (left, right), got "
              << window->size();
-    for (auto [side, reach] : llvm::zip(ArrayRef{"left", "right"}, *window))
+    constexpr StringLiteral kSides[] = {"left", "right"};
+    for (auto [side, reach] : llvm::zip(kSides, *window))
       if (reach < -1)
         return op.emitOpError()
                << "window " << side
