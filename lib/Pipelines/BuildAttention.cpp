@@ -37,16 +37,18 @@ static Type getElementType(MLIRContext *context, DType dtype) {
   }
 }
 
-/// The layout of a memref of logical sizes [B, H, S, D] (or [B, H, S], which
-/// is always stored in that order) that is dense in `order`.
+/// The layout of a memref of logical sizes [B, H, S, D] or [B, H, S] that is
+/// dense in `order`.
 static MemRefLayoutAttrInterface
 getDenseLayout(MLIRContext *context, ArrayRef<int64_t> sizes, Layout order) {
-  if (order == Layout::BHSD || sizes.size() != 4)
+  if (order == Layout::BHSD)
     return AffineMapAttr::get(
         AffineMap::getMultiDimIdentityMap(sizes.size(), context));
-  SmallVector<int64_t> strides(4);
+  SmallVector<int64_t> strides(sizes.size());
   int64_t stride = 1;
-  for (unsigned dim : {3, 1, 2, 0}) {
+  // From the innermost dimension out; LSE has no D.
+  const unsigned order4[] = {3, 1, 2, 0};
+  for (unsigned dim : ArrayRef(order4).take_back(sizes.size())) {
     strides[dim] = stride;
     stride = ShapedType::isDynamic(stride) || ShapedType::isDynamic(sizes[dim])
                  ? ShapedType::kDynamic

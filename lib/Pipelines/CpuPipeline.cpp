@@ -23,7 +23,10 @@
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/Linalg/Utils/Utils.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -31,6 +34,29 @@
 
 using namespace mlir;
 using namespace mlir::flash;
+
+namespace {
+/// Turns copies between strided memrefs into loops: left to LLVM they call a
+/// function of MLIR's runner library.
+struct ExpandCopies : PassWrapper<ExpandCopies, OperationPass<>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandCopies)
+
+  StringRef getArgument() const override { return "flash-expand-copies"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<linalg::LinalgDialect>();
+  }
+  void runOnOperation() override {
+    SmallVector<memref::CopyOp> copies;
+    getOperation()->walk([&](memref::CopyOp copy) { copies.push_back(copy); });
+    for (memref::CopyOp copy : copies) {
+      OpBuilder builder(copy);
+      linalg::makeMemRefCopyOp(builder, copy.getLoc(), copy.getSource(),
+                               copy.getTarget());
+      copy.erase();
+    }
+  }
+};
+} // namespace
 
 void mlir::flash::buildCpuPipeline(OpPassManager &manager) {
   manager.addPass(createFlashBufferizeBoundary());
@@ -42,6 +68,7 @@ void mlir::flash::buildCpuPipeline(OpPassManager &manager) {
   bufferization::buildBufferDeallocationPipeline(manager);
   manager.addPass(createCanonicalizerPass());
 
+  manager.addPass(std::make_unique<ExpandCopies>());
   manager.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
   manager.addPass(createConvertBufferizationToMemRefPass());
   manager.addPass(memref::createExpandStridedMetadataPass());

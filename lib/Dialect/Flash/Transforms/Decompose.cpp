@@ -43,7 +43,8 @@ public:
 private:
   using Body = function_ref<Value(OpBuilder &, ValueRange)>;
 
-  Value asTensor(Value shaped);
+  /// A memref as a tensor; `isWritten` lets bufferization compute into it.
+  Value asTensor(Value shaped, bool isWritten = false);
   OpFoldResult dim(Value tensor, int64_t index);
   Value fill(ArrayRef<OpFoldResult> sizes, float value);
   Value real(OpBuilder &builder, float value) {
@@ -74,13 +75,13 @@ private:
 };
 } // namespace
 
-Value Decomposer::asTensor(Value shaped) {
+Value Decomposer::asTensor(Value shaped, bool isWritten) {
   auto type = dyn_cast<MemRefType>(shaped.getType());
   if (!type)
     return shaped;
   return bufferization::ToTensorOp::create(
       rewriter, loc, memref::getTensorTypeFromMemRefType(type), shaped,
-      /*restrict=*/true);
+      /*restrict=*/true, /*writable=*/isWritten);
 }
 
 OpFoldResult Decomposer::dim(Value tensor, int64_t index) {
@@ -262,19 +263,20 @@ void Decomposer::run() {
                                  real(builder, 0.0f));
   };
   Type outputType = op.getOutputType().getElementType();
-  Value output = generic(4, {unnormalized, sums}, asTensor(op.getOutput()),
-                         {{b, h, q, k}, {b, h, q}, {b, h, q, k}}, {},
-                         [&](OpBuilder &builder, ValueRange elements) -> Value {
-                           Value quotient = arith::DivFOp::create(
-                               builder, loc, elements[0], elements[1]);
-                           Value alive = arith::SelectOp::create(
-                               builder, loc, isDead(builder, elements[1]),
-                               real(builder, 0.0f), quotient);
-                           return fromF32(builder, alive, outputType);
-                         });
+  Value output = generic(
+      4, {unnormalized, sums}, asTensor(op.getOutput(), /*isWritten=*/true),
+      {{b, h, q, k}, {b, h, q}, {b, h, q, k}}, {},
+      [&](OpBuilder &builder, ValueRange elements) -> Value {
+        Value quotient =
+            arith::DivFOp::create(builder, loc, elements[0], elements[1]);
+        Value alive =
+            arith::SelectOp::create(builder, loc, isDead(builder, elements[1]),
+                                    real(builder, 0.0f), quotient);
+        return fromF32(builder, alive, outputType);
+      });
   Value lse;
   if (op.getLse())
-    lse = generic(3, {maxima, sums}, asTensor(op.getLse()),
+    lse = generic(3, {maxima, sums}, asTensor(op.getLse(), /*isWritten=*/true),
                   {{b, h, q}, {b, h, q}, {b, h, q}}, {},
                   [&](OpBuilder &builder, ValueRange elements) -> Value {
                     Value log = math::LogOp::create(builder, loc, elements[1]);
@@ -298,7 +300,6 @@ void Decomposer::replace(Value output, Value lse) {
   auto write = [&](Value tensor, Value buffer) {
     auto store = bufferization::MaterializeInDestinationOp::create(
         rewriter, loc, tensor, buffer);
-    store.setRestrict(true);
     store.setWritable(true);
   };
   write(output, op.getOutput());
