@@ -74,4 +74,44 @@ def FlashTileStageBuffers : Pass<"flash-tile-stage-buffers"> {
   ];
 }
 
+def FlashTilePipeline : Pass<"flash-tile-pipeline"> {
+  let summary = "Issue the copies of a loop ahead of the iterations they serve";
+  let description = [{
+    For every `scf.for` with the attribute `flash_tile.pipeline`, in two steps:
+
+    1. A schedule: each op of the body gets `flash_tile.stage` and
+       `flash_tile.order`, the copies move to the top of the body, and waits
+       (with `in_flight`) and barriers are placed anew, as few as the buffers'
+       stages allow. With `annotate-only` this is the result, to be looked at or
+       edited; a loop that carries such attributes keeps them in a later run.
+       With one stage for K and V: wait K(n), barrier, copy V(n), S = Q K,
+       mask, wait V(n), barrier, copy K(n + 1), softmax, P V (the alternation
+       of FlashAttention-2). With S >= 2 stages: one wait and one barrier per
+       iteration, then the copies for iteration n + S - 1, then everything else.
+    2. Its application by `scf::pipelineForLoop`: a prologue with the first
+       copies and the steady loop, whose copies are predicated off for iterations
+       that do not exist. Any trip count is allowed, zero included. Waits of
+       copies issued before the loop move behind the prologue.
+
+    Copies get `in_bounds` where the loop's attributes allow:
+    `flash_tile.first_ragged` (only the first iteration can touch rows outside
+    the memrefs, and no `flash_tile.in_range` of the loop holds for it if it
+    does) or `flash_tile.never_ragged`.
+
+    Needs: the form that `--flash-tile-stage-buffers` leaves: copies, waits and
+    the ops that use them at the top level of the loop, one copy per buffer, the
+    copies' indices computed by pure scalar ops. Leaves: no attribute of its own.
+    Refuses, with an error: other side effects in the loop, carried values that
+    the body does not compute.
+  }];
+  let options = [
+    Option<"annotateOnly", "annotate-only", "bool", "false",
+           "Stop after the schedule">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::scf::SCFDialect", "::mlir::flash_tile::FlashTileDialect"
+  ];
+}
+
 #endif // FLASH_DIALECT_FLASHTILE_TRANSFORMS_PASSES_TD
