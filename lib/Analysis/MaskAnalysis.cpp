@@ -68,6 +68,7 @@ private:
 
   void buildLive();
   void buildFull();
+  bool hidesKeysPastEnd() const;
   void addFailing(const AffineForm &form);
 
   MaskRanges &ranges;
@@ -378,9 +379,26 @@ void RangeBuilder::buildFull() {
     ranges.fullHi.groups.push_back({firstTile(row)});
 }
 
+/// No element of the mask has q < sq and k >= sk.
+bool RangeBuilder::hidesKeysPastEnd() const {
+  IntegerPolyhedron set = box(/*inKeys=*/false);
+  addContext(set);
+  set.addInequality(fullRow(
+      difference(dimension(kK), keysForm(ranges.tiling), 0), 0, numSymbols));
+  for (const AffineConstraint &constraint : mask.constraints) {
+    SmallVector<int64_t> row = fullRow(constraint.form, 0, numSymbols);
+    if (constraint.equality)
+      set.addEquality(row);
+    else
+      set.addInequality(row);
+  }
+  return presburger::Simplex(set).isEmpty();
+}
+
 void RangeBuilder::build() {
   buildLive();
   buildFull();
+  ranges.boundsKeys = hidesKeysPastEnd();
 }
 
 MaskRanges mlir::flash::analyzeMask(Region &mask, const MaskTiling &tiling) {

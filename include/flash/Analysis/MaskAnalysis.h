@@ -97,6 +97,9 @@ struct MaskRanges {
   /// The bounds above are complete: nothing of the mask was left out. Where
   /// false no tile is full, and the live range may be larger than needed.
   bool exact = true;
+  /// The mask alone hides every key past sk from the rows below sq, so that no
+  /// comparison with sk is needed (causal with alignment sk - sq).
+  bool boundsKeys = false;
   /// What was left out, and why.
   SmallVector<std::pair<Location, std::string>> remarks;
 

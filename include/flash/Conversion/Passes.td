@@ -10,6 +10,52 @@
 
 include "mlir/Pass/PassBase.td"
 
+def FlashToTile : Pass<"flash-to-tile", "::mlir::ModuleOp"> {
+  let summary = "Lower attention to one thread block's program over tiles";
+  let description = [{
+    Replaces every function that holds a `flash.attention` on memrefs by a
+    `gpu.func` of the same name in the module `@attention_kernels`: the program
+    of one CTA, which owns `tile_q` rows of one head. Its arguments come in ABI
+    order (q, k, v, o, lse where the op has one, scale, captures), whatever the
+    function's order was, each with its `flash_tile.role`; memrefs also name
+    their sizes in `flash_tile.dims`. The kernel carries
+
+    - `known_block_size`, 32 threads per warp of the schedule;
+    - `flash_tile.sizes`, the order of the size parameters of the ABI;
+    - `flash_tile.grid`, expressions of those sizes;
+    - `flash_tile.scale`, the value that `scale` has unless the caller wants
+      another, and `flash_tile.group`, query heads per key head;
+    - `flash_tile.schedule`, the op's schedule.
+
+    The body is synchronous and knows no layouts: tiles of Q, K and V are
+    loaded, keys from the last live tile to the first, and the online softmax is
+    arith and math on tensors. The bounds of the loop, and the band of tiles
+    that run without any mask, come from the mask analysis; the mask region is
+    inlined in the other branch of an `scf.if` on `flash_tile.in_range`, and the
+    score region on every tile. Comparisons that are affine in q and k take one
+    scalar base and 32-bit tile-relative coordinates; other integer arithmetic
+    is done in 64 bits per element. Without a score region, and with a positive
+    scale, scale and log2(e) are folded into one factor of the exponent.
+
+    A mask that grows with q starts its last rows first.
+
+    Needs: one `flash.attention` per function, on memref arguments, its
+    modifiers expanded (`--flash-expand-modifiers`), its schedule set
+    (`--flash-select-schedule`). Leaves: a kernel for
+    `--flash-tile-stage-buffers`; functions without attention as they are.
+    Remarks on what the mask analysis left out. Refuses, with an error: cumulative
+    lengths, block tables, sinks and reads of captured arrays in a region ("not
+    yet lowered"); element types other than f16 and bf16; head dims above 256 or
+    no multiple of 8; operands that are no function arguments, except scalars
+    computed from them; functions with results.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::flash_tile::FlashTileDialect"
+  ];
+}
+
 def FlashTileToNVVM
     : Pass<"flash-tile-to-nvvm", "::mlir::gpu::GPUModuleOp"> {
   let summary = "Lower a kernel's tiles to one thread's registers";

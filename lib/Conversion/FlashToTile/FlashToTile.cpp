@@ -1,0 +1,375 @@
+//===- FlashToTile.cpp - Attention to a tile program ----------------------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+
+#include "flash/Conversion/FlashToTile.h"
+#include "ForwardKernel.h"
+
+#include "flash/Conversion/Passes.h"
+#include "flash/Dialect/Flash/IR/Flash.h"
+
+#include "mlir/IR/Dominance.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Transforms/CSE.h"
+
+namespace mlir::flash_tile {
+#define GEN_PASS_DEF_FLASHTOTILE
+#include "flash/Conversion/Passes.h.inc"
+} // namespace mlir::flash_tile
+
+using namespace mlir;
+using namespace mlir::flash;
+
+//===----------------------------------------------------------------------===//
+// What is refused
+//===----------------------------------------------------------------------===//
+
+static LogicalResult checkModifiers(AttentionOp op) {
+  if (op.getPrefix())
+    return op.emitOpError("prefix: not yet lowered");
+  if (op.getChunk())
+    return op.emitOpError("chunk: not yet lowered");
+  if (op.getSinkTokens())
+    return op.emitOpError("sink_tokens: not yet lowered");
+  if (op.hasModifiers())
+    return op.emitOpError("modifiers: expected none (run "
+                          "--flash-expand-modifiers first), got ")
+           << (op.getCausal()    ? "causal"
+               : op.getWindow()  ? "window"
+               : op.getSoftcap() ? "softcap"
+                                 : "alibi");
+  return success();
+}
+
+static LogicalResult checkOperands(AttentionOp op) {
+  for (auto [role, value] : {std::pair<StringRef, Value>{
+                                 "cu_seqlens_q", op.getCuSeqlensQ()},
+                             {"cu_seqlens_k", op.getCuSeqlensK()},
+                             {"block_table", op.getBlockTable()},
+                             {"sinks", op.getSinks()}})
+    if (value)
+      return op.emitOpError() << role << ": not yet lowered";
+  if (!op.isOnBuffers())
+    return op.emitOpError(
+        "query: expected a memref (bufferize first), got a tensor");
+  for (auto [role, value] : {std::pair<StringRef, Value>{"query",
+                                                         op.getQuery()},
+                             {"key", op.getKey()},
+                             {"value", op.getValue()},
+                             {"output", op.getOutput()},
+                             {"lse", op.getLse()}}) {
+    if (value && !isa<BlockArgument>(value))
+      return op.emitOpError()
+             << role << ": expected an argument of the function, got the result "
+             << "of '" << value.getDefiningOp()->getName() << "'";
+  }
+  for (auto [role, value] : {std::pair<StringRef, Value>{"query",
+                                                         op.getQuery()},
+                             {"value", op.getValue()}}) {
+    auto type = cast<ShapedType>(value.getType());
+    if (!isa<Float16Type, BFloat16Type>(type.getElementType()))
+      return op.emitOpError()
+             << role << " element type: expected f16 or bf16 (others are not "
+             << "yet lowered), got " << type.getElementType();
+    int64_t dim = type.getDimSize(3);
+    if (dim % 8 != 0 || dim > 256)
+      return op.emitOpError()
+             << role << " head dim: expected a multiple of 8, at most 256, got "
+             << dim;
+  }
+  Type element = op.getOutputType().getElementType();
+  if (!element.isF32() && element != op.getQueryType().getElementType())
+    return op.emitOpError()
+           << "output element type: expected "
+           << op.getQueryType().getElementType()
+           << " (as query) or f32, got " << element;
+  if (!op.getScheduleAttr())
+    return op.emitOpError("schedule: expected one (run --flash-select-schedule "
+                          "first), got none");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Signature
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Collects the kernel's arguments in ABI order, then moves the scalars that
+/// the op takes from the function into the kernel.
+class KernelSignature {
+public:
+  KernelSignature(OpBuilder &builder, AttentionOp op, func::FuncOp function)
+      : builder(builder), op(op), function(function) {}
+
+  LogicalResult build();
+  gpu::GPUFuncOp getKernel() { return kernel; }
+  /// The operands of the body, for a builder in the kernel's entry block.
+  ForwardOperands getOperands(OpBuilder &body);
+
+private:
+  /// `source`: the function's value that the argument stands for, if any.
+  void add(Value source, Type type, StringRef role, ArrayRef<StringRef> dims);
+  /// Adds the scalar arguments of the function that `value` is computed from.
+  LogicalResult addScalar(StringRef role, Value value);
+  Value getScalar(OpBuilder &body, Value value);
+  ArrayAttr strings(ArrayRef<StringRef> names) {
+    return builder.getStrArrayAttr(names);
+  }
+
+  OpBuilder &builder;
+  AttentionOp op;
+  func::FuncOp function;
+  gpu::GPUFuncOp kernel;
+  SmallVector<Type> types;
+  SmallVector<DictionaryAttr> attributes;
+  /// Number of the kernel's argument, per scalar or memref of the function.
+  llvm::DenseMap<Value, unsigned> scalars, memrefs;
+  unsigned scale = 0;
+  IRMapping mapping;
+};
+
+} // namespace
+
+void KernelSignature::add(Value source, Type type, StringRef role,
+                          ArrayRef<StringRef> dims) {
+  SmallVector<NamedAttribute> named{
+      builder.getNamedAttr("flash_tile.role", builder.getStringAttr(role))};
+  if (!dims.empty())
+    named.push_back(builder.getNamedAttr("flash_tile.dims", strings(dims)));
+  if (source)
+    (isa<MemRefType>(type) ? memrefs : scalars)
+        .try_emplace(source, types.size());
+  types.push_back(type);
+  attributes.push_back(builder.getDictionaryAttr(named));
+}
+
+/// The type that a scalar has in the ABI, or null: indices are passed as i64.
+static Type getParameterType(Type type) {
+  if (type.isIndex())
+    return IntegerType::get(type.getContext(), 64);
+  if (type.isF32() || type.isInteger(32) || type.isInteger(64))
+    return type;
+  return Type();
+}
+
+LogicalResult KernelSignature::addScalar(StringRef role, Value value) {
+  if (!value || scalars.contains(value))
+    return success();
+  if (isa<BlockArgument>(value)) {
+    Type type = getParameterType(value.getType());
+    if (!type)
+      return op.emitOpError()
+             << role << " type: expected index, i32, i64 or f32 (others are not "
+             << "yet lowered), got " << value.getType();
+    add(value, type, "capture", {});
+    return success();
+  }
+  // Computed in front of the op: computed again in the kernel.
+  Operation *producer = value.getDefiningOp();
+  if (auto dim = dyn_cast<memref::DimOp>(producer);
+      dim && memrefs.contains(dim.getSource()))
+    return addScalar(role, dim.getIndex());
+  bool isScalar = llvm::all_of(producer->getOperandTypes(), [](Type type) {
+    return type.isIntOrIndexOrFloat();
+  });
+  if (!isPure(producer) || producer->getNumRegions() != 0 || !isScalar)
+    return op.emitOpError()
+           << role
+           << ": expected a function argument, a constant or a scalar computed "
+              "from them, got the result of '"
+           << producer->getName() << "'";
+  for (Value operand : producer->getOperands())
+    if (failed(addScalar(role, operand)))
+      return failure();
+  return success();
+}
+
+LogicalResult KernelSignature::build() {
+  add(op.getQuery(), op.getQuery().getType(), "q", {"b", "hq", "sq", "d"});
+  add(op.getKey(), op.getKey().getType(), "k", {"b", "hkv", "sk", "d"});
+  add(op.getValue(), op.getValue().getType(), "v", {"b", "hkv", "sk", "dv"});
+  add(op.getOutput(), op.getOutput().getType(), "o", {"b", "hq", "sq", "dv"});
+  if (op.getLse())
+    add(op.getLse(), op.getLse().getType(), "lse", {"b", "hq", "sq"});
+  scale = types.size();
+  add(Value(), builder.getF32Type(), "scale", {});
+  for (auto [number, capture] : llvm::enumerate(op.getCaptures()))
+    if (!isa<MemRefType>(capture.getType()) &&
+        failed(addScalar(("capture " + Twine(number)).str(), capture)))
+      return failure();
+  for (auto [role, value] : {std::pair<StringRef, Value>{"offset_b",
+                                                         op.getOffsetB()},
+                             {"offset_h", op.getOffsetH()},
+                             {"offset_q", op.getOffsetQ()},
+                             {"offset_k", op.getOffsetK()},
+                             {"alignment", op.getAlignment()},
+                             {"heads", op.getHeads()}})
+    if (failed(addScalar(role, value)))
+      return failure();
+
+  kernel = gpu::GPUFuncOp::create(
+      builder, function.getLoc(), function.getName(),
+      FunctionType::get(builder.getContext(), types, {}));
+  for (auto [number, dictionary] : llvm::enumerate(attributes))
+    kernel.setArgAttrs(number, dictionary);
+  ScheduleAttr schedule = op.getScheduleAttr();
+  std::string rows = "ceildiv(sq, " + std::to_string(schedule.getTileQ()) + ")";
+  kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(),
+                  builder.getUnitAttr());
+  kernel.setKnownBlockSizeAttr(builder.getDenseI32ArrayAttr(
+      {static_cast<int32_t>(32 * schedule.getWarps()), 1, 1}));
+  auto set = [&](StringRef name, Attribute value) {
+    kernel->setAttr(("flash_tile." + name).str(), value);
+  };
+  set("sizes", strings({"b", "hq", "hkv", "sq", "sk"}));
+  set("grid", strings({rows, "hq", "b"}));
+  set("scale", builder.getF32FloatAttr(op.getScaleOrDefault()));
+  set("group", builder.getI64IntegerAttr(op.getGroupSize()));
+  set("schedule", schedule);
+  return success();
+}
+
+Value KernelSignature::getScalar(OpBuilder &body, Value value) {
+  if (!value)
+    return Value();
+  if (Value known = mapping.lookupOrNull(value))
+    return known;
+  if (auto found = scalars.find(value); found != scalars.end()) {
+    Value argument = kernel.getArgument(found->second);
+    if (value.getType().isIndex())
+      argument = arith::IndexCastOp::create(body, value.getLoc(),
+                                            body.getIndexType(), argument);
+    mapping.map(value, argument);
+    return argument;
+  }
+  for (Value operand : value.getDefiningOp()->getOperands()) {
+    if (auto found = memrefs.find(operand); found != memrefs.end())
+      mapping.map(operand, kernel.getArgument(found->second));
+    else
+      getScalar(body, operand);
+  }
+  body.clone(*value.getDefiningOp(), mapping);
+  return mapping.lookup(value);
+}
+
+ForwardOperands KernelSignature::getOperands(OpBuilder &body) {
+  ForwardOperands operands;
+  // By position: the same memref may be passed in two roles.
+  operands.query = kernel.getArgument(0);
+  operands.key = kernel.getArgument(1);
+  operands.value = kernel.getArgument(2);
+  operands.output = kernel.getArgument(3);
+  if (op.getLse())
+    operands.lse = kernel.getArgument(4);
+  operands.scale = kernel.getArgument(scale);
+  for (Value capture : op.getCaptures())
+    operands.captures.push_back(isa<MemRefType>(capture.getType())
+                                    ? Value()
+                                    : getScalar(body, capture));
+  operands.offsetB = getScalar(body, op.getOffsetB());
+  operands.offsetH = getScalar(body, op.getOffsetH());
+  operands.offsetQ = getScalar(body, op.getOffsetQ());
+  operands.offsetK = getScalar(body, op.getOffsetK());
+  operands.alignment = getScalar(body, op.getAlignment());
+  operands.heads = getScalar(body, op.getHeads());
+  return operands;
+}
+
+//===----------------------------------------------------------------------===//
+// Kernel
+//===----------------------------------------------------------------------===//
+
+/// Moves the constants to the top and merges what is computed twice, so that
+/// the kernel reads well without another pass.
+static void tidy(gpu::GPUFuncOp kernel) {
+  Block &entry = kernel.getBody().front();
+  SmallVector<Operation *> constants;
+  kernel.walk([&](Operation *op) {
+    if (op->hasTrait<OpTrait::ConstantLike>())
+      constants.push_back(op);
+  });
+  for (Operation *op : llvm::reverse(constants))
+    op->moveBefore(&entry, entry.begin());
+  IRRewriter rewriter(kernel.getContext());
+  DominanceInfo dominance(kernel);
+  eliminateCommonSubExpressions(rewriter, dominance, kernel);
+}
+
+FailureOr<gpu::GPUFuncOp>
+mlir::flash::buildTileKernel(OpBuilder &builder, func::FuncOp function) {
+  SmallVector<AttentionOp> ops;
+  function.walk([&](AttentionOp op) { ops.push_back(op); });
+  if (ops.size() != 1)
+    return function.emitOpError()
+           << "attention ops: expected 1 per function, got " << ops.size();
+  AttentionOp op = ops.front();
+  if (function.getNumResults() != 0)
+    return function.emitOpError()
+           << "results: expected none (the output is an argument), got "
+           << function.getNumResults();
+  if (op->getBlock() != &function.getBody().front())
+    return op.emitOpError(
+        "position: expected the function's body, got a nested region");
+  if (failed(checkModifiers(op)) || failed(checkOperands(op)))
+    return failure();
+  for (Operation &other : function.getBody().front())
+    if (&other != op && !other.hasTrait<OpTrait::IsTerminator>() &&
+        !isMemoryEffectFree(&other))
+      return other.emitError()
+             << "'" << other.getName() << "' beside flash.attention: expected "
+             << "ops free of side effects only";
+
+  OpBuilder::InsertionGuard guard(builder);
+  KernelSignature signature(builder, op, function);
+  if (failed(signature.build()))
+    return failure();
+  gpu::GPUFuncOp kernel = signature.getKernel();
+  builder.setInsertionPointToEnd(&kernel.getBody().front());
+  ForwardOperands operands = signature.getOperands(builder);
+  if (failed(buildForwardKernel(builder, op, operands))) {
+    kernel.erase();
+    return failure();
+  }
+  tidy(kernel);
+  return kernel;
+}
+
+namespace {
+struct FlashToTilePass : flash_tile::impl::FlashToTileBase<FlashToTilePass> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    SmallVector<func::FuncOp> functions;
+    module.walk([&](func::FuncOp function) {
+      bool holdsAttention = function
+                                .walk([](AttentionOp) {
+                                  return WalkResult::interrupt();
+                                })
+                                .wasInterrupted();
+      if (holdsAttention)
+        functions.push_back(function);
+    });
+    if (functions.empty())
+      return;
+    OpBuilder builder(&getContext());
+    auto kernels = module.lookupSymbol<gpu::GPUModuleOp>(kKernelModule);
+    if (!kernels) {
+      builder.setInsertionPoint(functions.front());
+      kernels =
+          gpu::GPUModuleOp::create(builder, module.getLoc(), kKernelModule);
+    }
+    for (func::FuncOp function : functions) {
+      builder.setInsertionPointToEnd(kernels.getBody());
+      if (failed(buildTileKernel(builder, function)))
+        return signalPassFailure();
+      function.erase();
+    }
+  }
+};
+} // namespace

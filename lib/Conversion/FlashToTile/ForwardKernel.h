@@ -1,0 +1,38 @@
+//===- ForwardKernel.h - Body of the forward kernel -------------*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+
+#ifndef FLASH_LIB_CONVERSION_FLASHTOTILE_FORWARDKERNEL_H
+#define FLASH_LIB_CONVERSION_FLASHTOTILE_FORWARDKERNEL_H
+
+#include "flash/Dialect/Flash/IR/Flash.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/IR/Builders.h"
+
+namespace mlir::flash {
+
+/// Values of the kernel that stand for operands of the op. Absent operands are
+/// null.
+struct ForwardOperands {
+  Value query, key, value, output, lse;
+  Value scale;
+  Value offsetB, offsetH, offsetQ, offsetK;
+  Value alignment, heads;
+  /// One per capture of the op; null for captured arrays.
+  SmallVector<Value> captures;
+};
+
+/// Writes the body of `kernel`'s entry block, up to and with gpu.return, for
+/// `op`, whose modifiers are expanded and whose schedule is set. Fails with a
+/// diagnostic where a region has no form on tiles.
+LogicalResult buildForwardKernel(OpBuilder &builder, AttentionOp op,
+                                 const ForwardOperands &operands);
+
+} // namespace mlir::flash
+
+#endif // FLASH_LIB_CONVERSION_FLASHTOTILE_FORWARDKERNEL_H

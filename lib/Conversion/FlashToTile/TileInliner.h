@@ -1,0 +1,125 @@
+//===- TileInliner.h - Scalar regions on tiles ------------------*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// Inlines a score or mask region, which speaks of one element (q, k), on a
+// whole tile of scores. A value of the region becomes one of
+//
+//   Uniform  one scalar for the whole tile: anything that depends on neither q
+//            nor k, computed once in front of the loop;
+//   Affine   base + rows * i + columns * j for the element (i, j) of the tile,
+//            an index kept apart until something needs it: the base is one
+//            64-bit scalar, the coordinates are 32-bit tiles;
+//   Tile     a tensor with one element per element of the tile; indices and
+//            other 64-bit integers are i64 there.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FLASH_LIB_CONVERSION_FLASHTOTILE_TILEINLINER_H
+#define FLASH_LIB_CONVERSION_FLASHTOTILE_TILEINLINER_H
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/IRMapping.h"
+
+namespace mlir::flash {
+
+/// Computes in front of the loop what a region derives from b, h, captures and
+/// constants alone. Values are built once.
+class UniformValues {
+public:
+  /// `builder` appends to the block that gets the loop. `alignment` and `heads` are the
+  /// values of flash.alignment and flash.heads.
+  UniformValues(OpBuilder builder, Value alignment, Value heads)
+      : builder(builder), alignment(alignment), heads(heads) {}
+
+  /// Values are from now on built in front of `loop`.
+  void stayAbove(Operation *loop) { builder.setInsertionPoint(loop); }
+  /// Gives a region argument a value, of a magnitude below 2^bits.
+  void map(Value regionArgument, Value value, unsigned bits = 64) {
+    mapping.map(regionArgument, value);
+    argumentBits[regionArgument] = bits;
+  }
+  unsigned getBits(Value regionArgument) const {
+    auto found = argumentBits.find(regionArgument);
+    return found == argumentBits.end() ? 64 : found->second;
+  }
+  /// The scalar of an argument or op result; null for arguments that were not
+  /// mapped (s, q and k). Precondition: an op's operands have scalars, and it is
+  /// pure.
+  Value get(Value value);
+
+private:
+  OpBuilder builder;
+  Value alignment, heads;
+  IRMapping mapping;
+  llvm::DenseMap<Value, unsigned> argumentBits;
+};
+
+/// A value of the region on the tile.
+struct TileValue {
+  enum class Kind { Uniform, Affine, Tile } kind = Kind::Tile;
+  /// Uniform: the scalar. Affine: the base, an index. Tile: the tensor.
+  Value value;
+  /// Affine: coefficients of the row and of the column in the tile.
+  int64_t rows = 0, columns = 0;
+  /// Uniform and Affine: the scalar's magnitude is below 2^bits.
+  unsigned bits = 64;
+};
+
+class TileInliner {
+public:
+  /// The tile has `tileQ` rows from `firstQuery` on and `tileK` columns from
+  /// `firstKey` on: absolute indices, uniform, as index. `builder` stands where
+  /// the tile's ops go. `role` names the region in diagnostics.
+  TileInliner(OpBuilder &builder, UniformValues &uniforms, StringRef role,
+              int64_t tileQ, int64_t tileK, TileValue firstQuery,
+              TileValue firstKey)
+      : builder(builder), uniforms(uniforms), role(role), tileQ(tileQ),
+        tileK(tileK), firstQuery(firstQuery), firstKey(firstKey) {}
+
+  /// Inlines the only block of `region`, whose arguments number `queryArgument`
+  /// and behind it are q and k; `score` replaces an argument in front of all
+  /// others, where given. Returns the tile of the yielded value. Fails with a
+  /// diagnostic on ops that have no form on tiles.
+  FailureOr<Value> inlineRegion(Region &region, unsigned queryArgument,
+                                Value score);
+
+  /// The i1 tile of `firstKey + j < bound`, for an index `bound` below 2^31.
+  Value keysBelow(Location loc, Value bound);
+
+private:
+  RankedTensorType tileType(Type element) const;
+  Value materialize(Location loc, const TileValue &value);
+  /// rows * i + columns * j as an i32 tile, or as i64 where that is too narrow.
+  Value relative(Location loc, int64_t rows, int64_t columns);
+  Value splat(Location loc, Value scalar);
+  /// An affine value as a tile of i32, modulo 2^32.
+  Value truncate(Location loc, const TileValue &value);
+  /// An index or i64 that is not a tile, as Affine.
+  std::optional<TileValue> asAffine(Value value);
+  /// `scalar` kept within [low, high].
+  Value clamp(Location loc, Value scalar, int64_t low, int64_t high);
+
+  LogicalResult inlineOp(Operation &op);
+  bool inlineUniform(Operation &op);
+  std::optional<TileValue> inlineAffine(Operation &op);
+  std::optional<TileValue> inlineCompare(Operation &op);
+  std::optional<TileValue> inlineCast(Operation &op);
+  LogicalResult inlineElementwise(Operation &op);
+
+  OpBuilder &builder;
+  UniformValues &uniforms;
+  StringRef role;
+  int64_t tileQ, tileK;
+  TileValue firstQuery, firstKey;
+  llvm::DenseMap<Value, TileValue> values;
+};
+
+} // namespace mlir::flash
+
+#endif // FLASH_LIB_CONVERSION_FLASHTOTILE_TILEINLINER_H
