@@ -8,6 +8,7 @@
 #ifndef FLASH_INITALLPASSES_H
 #define FLASH_INITALLPASSES_H
 
+#include "flash/Conversion/Passes.h"
 #include "flash/Dialect/Flash/Transforms/Passes.h"
 #include "flash/Dialect/FlashTile/Transforms/Passes.h"
 #include "flash/Pipelines/CpuPipeline.h"
@@ -21,6 +22,7 @@ inline void registerFlashPasses() {
   registerFlashTransformsPasses();
   flash_tile::registerFlashTileTransformsPasses();
   registerCpuPipeline();
+  flash_tile::registerFlashConversionPasses();
 }
 
 /// Registers Flash's passes and those of MLIR.

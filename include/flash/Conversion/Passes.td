@@ -79,4 +79,28 @@ def FlashTileToNVVM
   ];
 }
 
+def FlashExpandMath : Pass<"flash-expand-math"> {
+  let summary = "Expand scalar math to NVPTX's approximate instructions";
+  let description = [{
+    Needs: math on f32 scalars (run after `--flash-tile-to-nvvm`). Leaves: no
+    math op and no float division; ex2, lg2, rcp, rsqrt, sqrt, sin and cos
+    `.approx.ftz`, and f32 arithmetic, so nothing calls libdevice.
+
+    | op | becomes | error |
+    |---|---|---|
+    | exp2, log2 | ex2, lg2 | 2 ulp of the instruction |
+    | exp, log, log10 | the same with one multiplication | |x| 2^-24 relative for exp |
+    | tanh | (1 - e) / (1 + e), e = 2^(-2 |x| log2 e); a series below 1/8 | 2^-22 |
+    | expm1, log1p | series near zero, else through exp2, log2 | 2^-20 |
+    | x / constant | a multiplication | one rounding |
+    | x / y | div.full | 2 ulp |
+    | powf | 2^(y log2 x), x not negative | |y log2 x| 2^-23 |
+
+    Refuses, by name: any other math op, and types other than f32.
+  }];
+  let dependentDialects = [
+    "::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect"
+  ];
+}
+
 #endif // FLASH_CONVERSION_PASSES_TD

@@ -114,4 +114,44 @@ def FlashTilePipeline : Pass<"flash-tile-pipeline"> {
   ];
 }
 
+def FlashTileAssignLayouts
+    : Pass<"flash-tile-assign-layouts", "::mlir::gpu::GPUFuncOp"> {
+  let summary = "Give every register tile a layout";
+  let description = [{
+    Needs: a kernel with `known_block_size`, its B operands staged in shared
+    memory. Tiles that carry a layout already keep it.
+
+    Leaves: a layout on every tile. Accumulators of dots get the fragment layout
+    of m16n8k16 with all warps along the rows, so that one warp owns whole rows;
+    row statistics its slices; A operands in registers the A fragment, behind a
+    `convert_layout` where they were computed; tiles that no instruction
+    constrains 16 bytes per thread, coalesced.
+
+    Refuses: accumulators whose rows the warps cannot share in steps of 16, and
+    values that two instructions want in different layouts.
+  }];
+  let dependentDialects = ["::mlir::flash_tile::FlashTileDialect"];
+}
+
+def FlashTilePermuteRegisters
+    : Pass<"flash-tile-permute-registers", "::mlir::gpu::GPUFuncOp"> {
+  let summary = "Decide how each layout conversion moves data";
+  let description = [{
+    Needs: layouts. For every `flash_tile.convert_layout` it takes the first of
+    these that it can prove by evaluating both layouts at every register, lane
+    and warp, and says which in a remark:
+
+    1. identity: the layouts are one function; nothing moves;
+    2. rename: a thread needs only its own registers, in another order;
+    3. through shared memory: store, barrier, load (16-bit tiles).
+
+    Leaves: `permutation` on the conversions of kinds 1 and 2, none of kind 3.
+    Refuses: tiles of other widths that threads would have to exchange.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::flash_tile::FlashTileDialect",
+    "::mlir::gpu::GPUDialect"
+  ];
+}
+
 #endif // FLASH_DIALECT_FLASHTILE_TRANSFORMS_PASSES_TD

@@ -1,0 +1,291 @@
+//===- AssignLayouts.cpp - Give every register tile a layout --------------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Values that an elementwise op, a loop or a branch ties together must share a
+// layout: they form one class. Dots anchor the classes of their accumulators,
+// reductions and broadcasts carry a layout to the class of the row statistic,
+// and what nothing anchors gets a layout made for wide memory accesses.
+//
+//===----------------------------------------------------------------------===//
+
+#include "flash/Dialect/FlashTile/Transforms/AssignLayouts.h"
+
+#include "flash/Dialect/FlashTile/IR/FlashTile.h"
+#include "flash/Dialect/FlashTile/IR/Layout.h"
+#include "flash/Dialect/FlashTile/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/EquivalenceClasses.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace mlir::flash_tile {
+#define GEN_PASS_DEF_FLASHTILEASSIGNLAYOUTS
+#include "flash/Dialect/FlashTile/Transforms/Passes.h.inc"
+
+namespace {
+
+bool isTile(Value value) { return isa<RankedTensorType>(value.getType()); }
+
+RankedTensorType tileType(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+class LayoutAssignment {
+public:
+  explicit LayoutAssignment(gpu::GPUFuncOp func) : func(func) {}
+
+  LogicalResult run() {
+    std::optional<ArrayRef<int32_t>> block = func.getKnownBlockSize();
+    if (!block)
+      return func.emitOpError(
+          "block size: expected known_block_size, got none");
+    warps = (*block)[0] / Layout::numLanes();
+    separateConstants();
+    separateDotOperands();
+    collectClasses();
+    if (failed(anchorDots()) || failed(propagate()) || failed(assignRest()))
+      return failure();
+    applyTypes();
+    return success();
+  }
+
+private:
+  /// A constant is used under as many layouts as it has users.
+  void separateConstants() {
+    SmallVector<Operation *> sources;
+    func.walk([&](Operation *op) {
+      if (isa<arith::ConstantOp, SplatOp, IndexOp>(op) &&
+          isTile(op->getResult(0)))
+        sources.push_back(op);
+    });
+    for (Operation *op : sources) {
+      auto uses = llvm::make_early_inc_range(op->getResult(0).getUses());
+      bool first = true;
+      for (OpOperand &use : uses) {
+        if (!std::exchange(first, false)) {
+          OpBuilder b(op);
+          use.set(b.clone(*op)->getResult(0));
+        }
+      }
+    }
+  }
+
+  /// An A operand in registers has a layout of its own; where it comes straight
+  /// from memory no conversion is needed.
+  void separateDotOperands() {
+    SmallVector<DotOp> dots;
+    func.walk([&](DotOp dot) { dots.push_back(dot); });
+    for (DotOp dot : dots) {
+      Value a = dot.getA();
+      if (!isTile(a) || tileType(a).getEncoding() ||
+          isa_and_nonnull<LoadOp, LocalLoadOp>(a.getDefiningOp()))
+        continue;
+      OpBuilder b(dot);
+      dot.getAMutable().assign(ConvertLayoutOp::create(
+          b, dot.getLoc(), a.getType(), a, /*permutation=*/nullptr));
+    }
+  }
+
+  void collectClasses() {
+    auto note = [&](Value value) {
+      if (isTile(value))
+        classes.insert(value);
+    };
+    auto unite = [&](Value lhs, Value rhs) {
+      if (isTile(lhs) && isTile(rhs))
+        classes.unionSets(lhs, rhs);
+    };
+    func.walk([&](Operation *op) {
+      for (Value result : op->getResults())
+        note(result);
+      llvm::TypeSwitch<Operation *>(op)
+          .Case([&](scf::ForOp loop) {
+            for (auto [init, arg, yielded, result] : llvm::zip(
+                     loop.getInitArgs(), loop.getRegionIterArgs(),
+                     loop.getYieldedValues(), loop.getResults())) {
+              unite(init, arg);
+              unite(arg, yielded);
+              unite(yielded, result);
+            }
+          })
+          .Case([&](scf::IfOp branch) {
+            for (auto [i, result] : llvm::enumerate(branch.getResults())) {
+              unite(result, branch.thenYield()->getOperand(i));
+              unite(result, branch.elseYield()->getOperand(i));
+            }
+          })
+          .Case([&](DotOp dot) {
+            unite(dot.getAccumulator(), dot.getResult());
+          })
+          .Default([&](Operation *other) {
+            if (!OpTrait::hasElementwiseMappableTraits(other))
+              return;
+            for (Value operand : other->getOperands())
+              unite(operand, other->getResult(0));
+          });
+    });
+  }
+
+  /// Sets the layout of a value's class; a class has one layout.
+  LogicalResult setLayout(Operation *op, Value value, const Layout &layout) {
+    Value leader = classes.getLeaderValue(value);
+    auto [it, inserted] = layouts.insert({leader, layout});
+    if (inserted || it->second.isSameFunction(layout))
+      return success();
+    return op->emitOpError("layout: expected ")
+           << it->second.toAttr(op->getContext())
+           << " (as assigned to the values it is combined with), got "
+           << layout.toAttr(op->getContext());
+  }
+
+  std::optional<Layout> layoutOf(Value value) {
+    auto it = layouts.find(classes.getLeaderValue(value));
+    if (it == layouts.end())
+      return std::nullopt;
+    return it->second;
+  }
+
+  LogicalResult anchorDots() {
+    WalkResult result = func.walk([&](Operation *op) {
+      // What carries a layout already keeps it.
+      for (Value value : op->getResults())
+        if (isTile(value))
+          if (std::optional<Layout> layout = Layout::get(tileType(value)))
+            if (failed(setLayout(op, value, *layout)))
+              return WalkResult::interrupt();
+      auto dot = dyn_cast<DotOp>(op);
+      if (!dot)
+        return WalkResult::advance();
+      ArrayRef<int64_t> shape = tileType(dot.getResult()).getShape();
+      FailureOr<Layout> accumulator =
+          Layout::mmaAccumulator(shape[0], shape[1], warps);
+      if (failed(accumulator)) {
+        dot.emitOpError("accumulator: expected ")
+            << 16 * warps << " x 8 or multiples for " << warps
+            << " warps, got " << shape[0] << " x " << shape[1];
+        return WalkResult::interrupt();
+      }
+      if (failed(setLayout(dot, dot.getResult(), *accumulator)))
+        return WalkResult::interrupt();
+      if (!isTile(dot.getA()))
+        return WalkResult::advance();
+      ArrayRef<int64_t> aShape = tileType(dot.getA()).getShape();
+      FailureOr<Layout> operand =
+          Layout::mmaOperandA(aShape[0], aShape[1], warps);
+      if (failed(operand)) {
+        dot.emitOpError("operand a: expected ")
+            << 16 * warps << " x 16 or multiples for " << warps
+            << " warps, got " << aShape[0] << " x " << aShape[1];
+        return WalkResult::interrupt();
+      }
+      if (failed(setLayout(dot, dot.getA(), *operand)))
+        return WalkResult::interrupt();
+      return WalkResult::advance();
+    });
+    return failure(result.wasInterrupted());
+  }
+
+  /// Carries layouts across reductions and broadcasts until nothing changes.
+  LogicalResult propagate() {
+    size_t before;
+    do {
+      before = layouts.size();
+      WalkResult result = func.walk([&](Operation *op) {
+        LogicalResult ok = success();
+        if (auto reduce = dyn_cast<ReduceOp>(op)) {
+          if (std::optional<Layout> from = layoutOf(reduce.getSource()))
+            ok = setLayout(op, reduce.getResult(),
+                           from->slice(reduce.getAxis()));
+        } else if (auto expand = dyn_cast<ExpandOp>(op)) {
+          if (std::optional<Layout> to = layoutOf(expand.getResult()))
+            ok = setLayout(op, expand.getSource(),
+                           to->slice(expand.getAxis()));
+        }
+        return failed(ok) ? WalkResult::interrupt() : WalkResult::advance();
+      });
+      if (result.wasInterrupted())
+        return failure();
+    } while (layouts.size() != before);
+    return success();
+  }
+
+  /// Wide-access layouts for classes that no instruction constrains, rank 2
+  /// before rank 1 so that row statistics still follow their tiles.
+  LogicalResult assignRest() {
+    for (int64_t rank : {2, 1}) {
+      WalkResult result = func.walk([&](Operation *op) {
+        for (Value value : op->getResults()) {
+          if (!isTile(value) || layoutOf(value) ||
+              tileType(value).getRank() != rank)
+            continue;
+          RankedTensorType type = tileType(value);
+          int64_t bytes =
+              llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+          FailureOr<Layout> layout =
+              Layout::blocked(type.getShape(), bytes, 16, warps);
+          if (failed(layout)) {
+            op->emitOpError("tile: expected extents that ")
+                << warps << " warps can share, got " << type;
+            return WalkResult::interrupt();
+          }
+          if (failed(setLayout(op, value, *layout)) || failed(propagate()))
+            return WalkResult::interrupt();
+        }
+        return WalkResult::advance();
+      });
+      if (result.wasInterrupted())
+        return failure();
+    }
+    return success();
+  }
+
+  void applyTypes() {
+    auto update = [&](Value value) {
+      if (!isTile(value))
+        return;
+      RankedTensorType type = tileType(value);
+      if (std::optional<Layout> layout = layoutOf(value))
+        value.setType(RankedTensorType::get(
+            type.getShape(), type.getElementType(),
+            layout->toAttr(type.getContext())));
+    };
+    func.walk([&](Operation *op) {
+      for (Value result : op->getResults())
+        update(result);
+      for (Region &region : op->getRegions())
+        for (Block &block : region)
+          for (BlockArgument argument : block.getArguments())
+            update(argument);
+      if (auto constant = dyn_cast<arith::ConstantOp>(op))
+        if (auto dense = dyn_cast<DenseElementsAttr>(constant.getValue()))
+          constant.setValueAttr(
+              dense.reshape(cast<ShapedType>(constant.getType())));
+    });
+  }
+
+  gpu::GPUFuncOp func;
+  int64_t warps = 0;
+  llvm::EquivalenceClasses<Value> classes;
+  llvm::DenseMap<Value, Layout> layouts;
+};
+
+struct AssignLayoutsPass
+    : impl::FlashTileAssignLayoutsBase<AssignLayoutsPass> {
+  void runOnOperation() override {
+    if (failed(assignLayouts(getOperation())))
+      signalPassFailure();
+  }
+};
+
+} // namespace
+
+LogicalResult assignLayouts(gpu::GPUFuncOp func) {
+  return LayoutAssignment(func).run();
+}
+
+} // namespace mlir::flash_tile

@@ -1,0 +1,146 @@
+//===- PTX.cpp - From a gpu.module to PTX text ----------------------------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "flash/Target/PTX.h"
+
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include <chrono>
+#include <mutex>
+
+// Of the NVPTX target only what is used, so that no other target's
+// initialisation is linked.
+extern "C" {
+void LLVMInitializeNVPTXTargetInfo();
+void LLVMInitializeNVPTXTarget();
+void LLVMInitializeNVPTXTargetMC();
+void LLVMInitializeNVPTXAsmPrinter();
+}
+
+namespace mlir::flash {
+namespace {
+
+constexpr const char *kTriple = "nvptx64-nvidia-cuda";
+
+void initializeTarget() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+    // Shared memory is smaller than 4 GiB; 32-bit pointers halve the integer
+    // work of its addresses. Only a global option selects them.
+    auto &options = llvm::cl::getRegisteredOptions();
+    if (auto it = options.find("nvptx-short-ptr"); it != options.end())
+      static_cast<llvm::cl::opt<bool> *>(it->second)->setValue(true);
+  });
+}
+
+class Stopwatch {
+public:
+  explicit Stopwatch(double *milliseconds) : milliseconds(milliseconds) {}
+  ~Stopwatch() {
+    if (milliseconds)
+      *milliseconds += std::chrono::duration<double, std::milli>(
+                           std::chrono::steady_clock::now() - start)
+                           .count();
+  }
+
+private:
+  double *milliseconds;
+  std::chrono::steady_clock::time_point start =
+      std::chrono::steady_clock::now();
+};
+
+void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager sccs;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PipelineTuningOptions tuning;
+  // A KV loop is as long as it should be: unrolling it multiplies the code.
+  tuning.LoopUnrolling = false;
+  tuning.LoopVectorization = false;
+  tuning.SLPVectorization = false;
+  llvm::PassBuilder builder(&machine, tuning);
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(sccs);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, sccs, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
+      .run(module, modules);
+}
+
+} // namespace
+
+std::string ptxIsaVersion(const ::flash::ChipInfo &chip) {
+  return std::to_string(chip.ptxVersion / 10) + "." +
+         std::to_string(chip.ptxVersion % 10);
+}
+
+void registerPtxTranslations(DialectRegistry &registry) {
+  registerBuiltinDialectTranslation(registry);
+  registerGPUDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
+}
+
+FailureOr<std::string> translateToPTX(gpu::GPUModuleOp module,
+                                      const ::flash::ChipInfo &chip,
+                                      PtxTimings *timings) {
+  initializeTarget();
+  std::string error;
+  llvm::Triple triple(kTriple);
+  const llvm::Target *target =
+      llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!target)
+    return module.emitError("NVPTX target: ") << error;
+  std::string features = "+ptx" + std::to_string(chip.ptxVersion);
+  std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
+      triple, std::string(chip.name), features, llvm::TargetOptions(),
+      std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+  if (!machine)
+    return module.emitError("NVPTX target: no machine for ") << chip.name.data();
+
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> llvmModule;
+  {
+    Stopwatch watch(timings ? &timings->translate : nullptr);
+    llvmModule = translateModuleToLLVMIR(module, context, module.getName());
+  }
+  if (!llvmModule)
+    return failure();
+  llvmModule->setTargetTriple(triple);
+  llvmModule->setDataLayout(machine->createDataLayout());
+  {
+    Stopwatch watch(timings ? &timings->optimize : nullptr);
+    optimize(*llvmModule, *machine);
+  }
+  Stopwatch watch(timings ? &timings->codegen : nullptr);
+  llvm::SmallString<0> text;
+  llvm::raw_svector_ostream stream(text);
+  llvm::legacy::PassManager codegen;
+  if (machine->addPassesToEmitFile(codegen, stream, nullptr,
+                                   llvm::CodeGenFileType::AssemblyFile))
+    return module.emitError("NVPTX target: cannot emit assembly");
+  codegen.run(*llvmModule);
+  return std::string(text);
+}
+
+} // namespace mlir::flash
