@@ -203,6 +203,25 @@ struct IndexPattern : OpConversionPattern<IndexOp> {
   const KernelContext &kernels;
 };
 
+/// What --flash-tile-split-bands did not fold.
+struct InRangePattern : OpConversionPattern<InRangeOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(InRangeOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value value = adaptor.getValue().front();
+    Value above = arith::CmpIOp::create(rewriter, loc,
+                                        arith::CmpIPredicate::sge, value,
+                                        adaptor.getLower().front());
+    Value below = arith::CmpIOp::create(rewriter, loc,
+                                        arith::CmpIPredicate::slt, value,
+                                        adaptor.getUpper().front());
+    rewriter.replaceOpWithNewOp<arith::AndIOp>(op, above, below);
+    return success();
+  }
+};
+
 /// A register permutation that --flash-tile-permute-registers has proved.
 struct ConvertLayoutPattern : OpConversionPattern<ConvertLayoutOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -239,7 +258,7 @@ void populateElementwisePatterns(const TileTypeConverter &converter,
                                  RewritePatternSet &patterns) {
   MLIRContext *context = patterns.getContext();
   patterns.add<ElementwisePattern, ConstantPattern, SplatPattern, TruncPattern,
-               ExtPattern, ConvertLayoutPattern>(converter, context);
+               ExtPattern, ConvertLayoutPattern, InRangePattern>(converter, context);
   patterns.add<IndexPattern>(converter, context, kernels);
 }
 
