@@ -139,13 +139,14 @@ private:
     Value base = memory.elementPointer(b, loc, indices);
     Value aligned8 = memory.rowsAligned(b, loc, indices, 2, 8);
     Value aligned4 = memory.rowsAligned(b, loc, indices, 2, 4);
+    Value perRow = c(chunks), perChunk = c(elements), real = c(realChunks);
     auto loop = scf::ForOp::create(b, loc, ids.thread, c(rows * chunks),
                                    c(ids.threads));
     OpBuilder inner = OpBuilder::atBlockTerminator(loop.getBody(), b.getListener());
     Value number = loop.getInductionVar();
-    Value row = arith::DivUIOp::create(inner, loc, number, c(chunks));
-    Value chunk = arith::RemUIOp::create(inner, loc, number, c(chunks));
-    Value column = arith::MulIOp::create(inner, loc, chunk, c(elements));
+    Value row = arith::DivUIOp::create(inner, loc, number, perRow);
+    Value chunk = arith::RemUIOp::create(inner, loc, number, perRow);
+    Value column = arith::MulIOp::create(inner, loc, chunk, perChunk);
     Value offset = arith::MulIOp::create(inner, loc, toIndex(inner, loc, row),
                                          memory.strides[rowDim]);
     Value along =
@@ -163,7 +164,7 @@ private:
       exists = arith::AndIOp::create(
           inner, loc, exists,
           arith::CmpIOp::create(inner, loc, arith::CmpIPredicate::ult, chunk,
-                                c(realChunks)));
+                                real));
     auto pieces = [&](OpBuilder &at, int64_t bytes) {
       Value size = arith::SelectOp::create(
           at, loc, exists, i32Constant(at, loc, bytes), i32Constant(at, loc, 0));
