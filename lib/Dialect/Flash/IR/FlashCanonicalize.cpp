@@ -7,6 +7,7 @@
 
 #include "flash/Dialect/Flash/IR/Flash.h"
 
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
@@ -76,12 +77,6 @@ struct DropDefaultIndices : OpRewritePattern<AttentionOp> {
 
   LogicalResult matchAndRewrite(AttentionOp op,
                                 PatternRewriter &rewriter) const override {
-    SmallVector<MutableOperandRange> dropped;
-    auto dropIf = [&](MutableOperandRange range, Value value,
-                      std::optional<int64_t> defaultValue) {
-      if (value && defaultValue && getConstantIntValue(value) == defaultValue)
-        dropped.push_back(range);
-    };
     auto sizeOf = [](ShapedType type, int64_t dim) -> std::optional<int64_t> {
       if (type.isDynamicDim(dim))
         return std::nullopt;
@@ -92,20 +87,25 @@ struct DropDefaultIndices : OpRewritePattern<AttentionOp> {
     std::optional<int64_t> alignment;
     if (keys && queries)
       alignment = *keys - *queries;
-    dropIf(op.getOffsetBMutable(), op.getOffsetB(), 0);
-    dropIf(op.getOffsetHMutable(), op.getOffsetH(), 0);
-    dropIf(op.getOffsetQMutable(), op.getOffsetQ(), 0);
-    dropIf(op.getOffsetKMutable(), op.getOffsetK(), 0);
-    dropIf(op.getAlignmentMutable(), op.getAlignment(), alignment);
-    dropIf(op.getHeadsMutable(), op.getHeads(), sizeOf(op.getQueryType(), 1));
-    if (dropped.empty())
-      return failure();
-    // From the last to the first: erasing operands shifts those behind.
-    rewriter.modifyOpInPlace(op, [&] {
-      for (MutableOperandRange &range : llvm::reverse(dropped))
-        range.clear();
-    });
-    return success();
+
+    bool changed = false;
+    // The range is asked for anew each time: it remembers the sizes of all
+    // operand groups, which the one before has changed.
+    auto dropIf = [&](Value value, std::optional<int64_t> defaultValue,
+                      MutableOperandRange (AttentionOp::*getRange)()) {
+      if (!value || !defaultValue || getConstantIntValue(value) != defaultValue)
+        return;
+      rewriter.modifyOpInPlace(op, [&] { (op.*getRange)().clear(); });
+      changed = true;
+    };
+    dropIf(op.getOffsetB(), 0, &AttentionOp::getOffsetBMutable);
+    dropIf(op.getOffsetH(), 0, &AttentionOp::getOffsetHMutable);
+    dropIf(op.getOffsetQ(), 0, &AttentionOp::getOffsetQMutable);
+    dropIf(op.getOffsetK(), 0, &AttentionOp::getOffsetKMutable);
+    dropIf(op.getAlignment(), alignment, &AttentionOp::getAlignmentMutable);
+    dropIf(op.getHeads(), sizeOf(op.getQueryType(), 1),
+           &AttentionOp::getHeadsMutable);
+    return success(changed);
   }
 };
 
@@ -137,10 +137,45 @@ struct DropUnusedCaptures : OpRewritePattern<AttentionOp> {
     return success();
   }
 };
+/// Takes operands from in front of a tensor.cast that forgets static sizes. A
+/// destination gives its result the same type, cast back behind the op.
+///
+/// The tensor dialect has this rewrite for every destination-style op, but it
+/// clones the op, and cloning an empty region through a rewriter reads past
+/// its end. The benefit below puts this one in front.
+struct FoldCasts : OpRewritePattern<AttentionOp> {
+  explicit FoldCasts(MLIRContext *context)
+      : OpRewritePattern(context, /*benefit=*/10) {}
+
+  LogicalResult matchAndRewrite(AttentionOp op,
+                                PatternRewriter &rewriter) const override {
+    SmallVector<std::pair<OpOperand *, tensor::CastOp>> folds;
+    for (OpOperand &operand : op->getOpOperands())
+      if (auto cast = operand.get().getDefiningOp<tensor::CastOp>();
+          cast && tensor::canFoldIntoConsumerOp(cast))
+        folds.emplace_back(&operand, cast);
+    if (folds.empty())
+      return failure();
+
+    rewriter.setInsertionPointAfter(op);
+    for (auto [operand, cast] : folds) {
+      Value source = cast.getSource();
+      rewriter.modifyOpInPlace(op, [&] { operand->set(source); });
+      if (!op.isDpsInit(operand))
+        continue;
+      OpResult result = op.getTiedOpResult(operand);
+      Type before = result.getType();
+      rewriter.modifyOpInPlace(op, [&] { result.setType(source.getType()); });
+      auto back = tensor::CastOp::create(rewriter, op.getLoc(), before, result);
+      rewriter.replaceAllUsesExcept(result, back, back);
+    }
+    return success();
+  }
+};
 } // namespace
 
 void AttentionOp::getCanonicalizationPatterns(RewritePatternSet &results,
                                               MLIRContext *context) {
   results.add<DropTrivialRegions, DropOpenWindow, DropDefaultIndices,
-              DropUnusedCaptures>(context);
+              DropUnusedCaptures, FoldCasts>(context);
 }

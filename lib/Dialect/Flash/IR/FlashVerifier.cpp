@@ -234,7 +234,7 @@ LogicalResult Verifier::verifyModifiers() {
   return success();
 }
 
-/// C16: sequences packed one after another.
+/// C15 and C16: sequences packed one after another.
 LogicalResult Verifier::verifyVarlen() {
   if (!op.isVarlen())
     return success();
