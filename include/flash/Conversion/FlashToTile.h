@@ -5,7 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-
 #ifndef FLASH_CONVERSION_FLASHTOTILE_H
 #define FLASH_CONVERSION_FLASHTOTILE_H
 

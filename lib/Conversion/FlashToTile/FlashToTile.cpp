@@ -5,7 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-
 #include "flash/Conversion/FlashToTile.h"
 #include "ForwardKernel.h"
 
@@ -48,30 +47,31 @@ static LogicalResult checkModifiers(AttentionOp op) {
 }
 
 static LogicalResult checkOperands(AttentionOp op) {
-  for (auto [role, value] : {std::pair<StringRef, Value>{
-                                 "cu_seqlens_q", op.getCuSeqlensQ()},
-                             {"cu_seqlens_k", op.getCuSeqlensK()},
-                             {"block_table", op.getBlockTable()},
-                             {"sinks", op.getSinks()}})
+  for (auto [role, value] :
+       {std::pair<StringRef, Value>{"cu_seqlens_q", op.getCuSeqlensQ()},
+        {"cu_seqlens_k", op.getCuSeqlensK()},
+        {"block_table", op.getBlockTable()},
+        {"sinks", op.getSinks()}})
     if (value)
       return op.emitOpError() << role << ": not yet lowered";
   if (!op.isOnBuffers())
     return op.emitOpError(
         "query: expected a memref (bufferize first), got a tensor");
-  for (auto [role, value] : {std::pair<StringRef, Value>{"query",
-                                                         op.getQuery()},
-                             {"key", op.getKey()},
-                             {"value", op.getValue()},
-                             {"output", op.getOutput()},
-                             {"lse", op.getLse()}}) {
+  for (auto [role, value] :
+       {std::pair<StringRef, Value>{"query", op.getQuery()},
+        {"key", op.getKey()},
+        {"value", op.getValue()},
+        {"output", op.getOutput()},
+        {"lse", op.getLse()}}) {
     if (value && !isa<BlockArgument>(value))
       return op.emitOpError()
-             << role << ": expected an argument of the function, got the result "
+             << role
+             << ": expected an argument of the function, got the result "
              << "of '" << value.getDefiningOp()->getName() << "'";
   }
-  for (auto [role, value] : {std::pair<StringRef, Value>{"query",
-                                                         op.getQuery()},
-                             {"value", op.getValue()}}) {
+  for (auto [role, value] :
+       {std::pair<StringRef, Value>{"query", op.getQuery()},
+        {"value", op.getValue()}}) {
     auto type = cast<ShapedType>(value.getType());
     if (!isa<Float16Type, BFloat16Type>(type.getElementType()))
       return op.emitOpError()
@@ -85,10 +85,9 @@ static LogicalResult checkOperands(AttentionOp op) {
   }
   Type element = op.getOutputType().getElementType();
   if (!element.isF32() && element != op.getQueryType().getElementType())
-    return op.emitOpError()
-           << "output element type: expected "
-           << op.getQueryType().getElementType()
-           << " (as query) or f32, got " << element;
+    return op.emitOpError() << "output element type: expected "
+                            << op.getQueryType().getElementType()
+                            << " (as query) or f32, got " << element;
   if (!op.getScheduleAttr())
     return op.emitOpError("schedule: expected one (run --flash-select-schedule "
                           "first), got none");
@@ -166,7 +165,8 @@ LogicalResult KernelSignature::addScalar(StringRef role, Value value) {
     Type type = getParameterType(value.getType());
     if (!type)
       return op.emitOpError()
-             << role << " type: expected index, i32, i64 or f32 (others are not "
+             << role
+             << " type: expected index, i32, i64 or f32 (others are not "
              << "yet lowered), got " << value.getType();
     add(value, type, "capture", {});
     return success();
@@ -204,13 +204,13 @@ LogicalResult KernelSignature::build() {
     if (!isa<MemRefType>(capture.getType()) &&
         failed(addScalar(("capture " + Twine(number)).str(), capture)))
       return failure();
-  for (auto [role, value] : {std::pair<StringRef, Value>{"offset_b",
-                                                         op.getOffsetB()},
-                             {"offset_h", op.getOffsetH()},
-                             {"offset_q", op.getOffsetQ()},
-                             {"offset_k", op.getOffsetK()},
-                             {"alignment", op.getAlignment()},
-                             {"heads", op.getHeads()}})
+  for (auto [role, value] :
+       {std::pair<StringRef, Value>{"offset_b", op.getOffsetB()},
+        {"offset_h", op.getOffsetH()},
+        {"offset_q", op.getOffsetQ()},
+        {"offset_k", op.getOffsetK()},
+        {"alignment", op.getAlignment()},
+        {"heads", op.getHeads()}})
     if (failed(addScalar(role, value)))
       return failure();
 
@@ -302,8 +302,8 @@ static void tidy(gpu::GPUFuncOp kernel) {
   eliminateCommonSubExpressions(rewriter, dominance, kernel);
 }
 
-FailureOr<gpu::GPUFuncOp>
-mlir::flash::buildTileKernel(OpBuilder &builder, func::FuncOp function) {
+FailureOr<gpu::GPUFuncOp> mlir::flash::buildTileKernel(OpBuilder &builder,
+                                                       func::FuncOp function) {
   SmallVector<AttentionOp> ops;
   function.walk([&](AttentionOp op) { ops.push_back(op); });
   if (ops.size() != 1)
@@ -347,11 +347,9 @@ struct FlashToTilePass : flash_tile::impl::FlashToTileBase<FlashToTilePass> {
     ModuleOp module = getOperation();
     SmallVector<func::FuncOp> functions;
     module.walk([&](func::FuncOp function) {
-      bool holdsAttention = function
-                                .walk([](AttentionOp) {
-                                  return WalkResult::interrupt();
-                                })
-                                .wasInterrupted();
+      bool holdsAttention =
+          function.walk([](AttentionOp) { return WalkResult::interrupt(); })
+              .wasInterrupted();
       if (holdsAttention)
         functions.push_back(function);
     });

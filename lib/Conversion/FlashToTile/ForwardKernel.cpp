@@ -117,8 +117,8 @@ private:
   /// The scores with masked ones at -inf.
   FailureOr<Value> buildMasked(Value scores, Value firstKey);
   /// Builds `value` in an scf.if that runs without masks where `isFull`.
-  FailureOr<Value>
-  unlessFull(Value value, llvm::function_ref<FailureOr<Value>()> partial);
+  FailureOr<Value> unlessFull(Value value,
+                              llvm::function_ref<FailureOr<Value>()> partial);
   TileValue absoluteIndex(Value local, Value offset);
   void buildEpilogue();
 
@@ -225,9 +225,8 @@ void ForwardKernelBuilder::buildRanges() {
                   operands.offsetB ? 64 : 33);
     uniforms->map(region->getArgument(first + 1), absoluteHead,
                   operands.offsetH ? 64 : 33);
-    for (auto [argument, capture] :
-         llvm::zip(region->getArguments().drop_front(first + 4),
-                   operands.captures))
+    for (auto [argument, capture] : llvm::zip(
+             region->getArguments().drop_front(first + 4), operands.captures))
       if (capture)
         uniforms->map(argument, capture);
   }
@@ -316,8 +315,7 @@ FailureOr<Value> ForwardKernelBuilder::buildMasked(Value scores,
   }
   if (!keep)
     return scores;
-  Value lowest =
-      full({tileQ, tileK}, -std::numeric_limits<double>::infinity());
+  Value lowest = full({tileQ, tileK}, -std::numeric_limits<double>::infinity());
   return arith::SelectOp::create(b, keep, scores, lowest).getResult();
 }
 
@@ -347,8 +345,8 @@ ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
   Value firstKey = arith::MulIOp::create(b, tileNumber, index(tileK));
   int64_t headDim = op.getHeadDim(), valueDim = op.getValueDim();
 
-  Value keyTile = load(operands.key, {batch, keyHead, firstKey, zero},
-                       {tileK, headDim});
+  Value keyTile =
+      load(operands.key, {batch, keyHead, firstKey, zero}, {tileK, headDim});
   FailureOr<Value> scores = buildScores(keyTile, firstKey);
   if (failed(scores))
     return failure();
@@ -374,8 +372,8 @@ ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
   Value maximum = arith::MaxNumFOp::create(b, state.maximum, tileMaximum);
   auto guardMaximum = [&]() -> FailureOr<Value> {
     Value lowest = full({tileQ}, -std::numeric_limits<double>::infinity());
-    Value isDead = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, maximum,
-                                         lowest);
+    Value isDead =
+        arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, maximum, lowest);
     return arith::SelectOp::create(b, isDead, full({tileQ}, 0.0), maximum)
         .getResult();
   };
@@ -403,10 +401,10 @@ ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
   Value tileSum = reduce(flash_tile::ReduceKind::add, probabilities);
   next.sum = math::FmaOp::create(b, state.sum, rescale, tileSum);
   Value rounded = round(probabilities, operands.value);
-  Value rescaled = arith::MulFOp::create(b, state.accumulator,
-                                         expand(rescale, valueDim));
-  Value valueTile = load(operands.value, {batch, keyHead, firstKey, zero},
-                         {tileK, valueDim});
+  Value rescaled =
+      arith::MulFOp::create(b, state.accumulator, expand(rescale, valueDim));
+  Value valueTile =
+      load(operands.value, {batch, keyHead, firstKey, zero}, {tileK, valueDim});
   next.accumulator = flash_tile::DotOp::create(b, rounded, valueTile, rescaled,
                                                /*transpose_a=*/false,
                                                /*transpose_b=*/false);
@@ -425,10 +423,10 @@ LogicalResult ForwardKernelBuilder::buildLoop() {
   uniforms->stayAbove(loop);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
-  FailureOr<SoftmaxState> next = buildIteration(
-      loop.getInductionVar(),
-      {loop.getRegionIterArg(0), loop.getRegionIterArg(1),
-       loop.getRegionIterArg(2)});
+  FailureOr<SoftmaxState> next =
+      buildIteration(loop.getInductionVar(),
+                     {loop.getRegionIterArg(0), loop.getRegionIterArg(1),
+                      loop.getRegionIterArg(2)});
   if (failed(next))
     return failure();
   scf::YieldOp::create(b,
@@ -470,8 +468,8 @@ void ForwardKernelBuilder::buildEpilogue() {
     lse = math::FmaOp::create(b, result.maximum, factorRow, logarithm);
     lse = arith::MulFOp::create(b, lse, ln2);
   }
-  lse = unlessDead(full({tileQ}, -std::numeric_limits<double>::infinity()),
-                   lse);
+  lse =
+      unlessDead(full({tileQ}, -std::numeric_limits<double>::infinity()), lse);
   flash_tile::StoreOp::create(b, lse, operands.lse,
                               ValueRange{batch, head, firstQuery});
 }
@@ -498,8 +496,8 @@ LogicalResult ForwardKernelBuilder::build() {
   return success();
 }
 
-LogicalResult
-mlir::flash::buildForwardKernel(OpBuilder &builder, AttentionOp op,
-                                const ForwardOperands &operands) {
+LogicalResult mlir::flash::buildForwardKernel(OpBuilder &builder,
+                                              AttentionOp op,
+                                              const ForwardOperands &operands) {
   return ForwardKernelBuilder(builder, op, operands).build();
 }

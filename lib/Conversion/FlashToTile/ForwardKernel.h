@@ -5,7 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-
 #ifndef FLASH_LIB_CONVERSION_FLASHTOTILE_FORWARDKERNEL_H
 #define FLASH_LIB_CONVERSION_FLASHTOTILE_FORWARDKERNEL_H
 

@@ -5,7 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-
 #include "TileInliner.h"
 
 #include "flash/Dialect/Flash/IR/Flash.h"
@@ -92,8 +91,8 @@ Value TileInliner::relative(Location loc, int64_t rows, int64_t columns) {
                               std::pair<int64_t, int64_t>{1, columns}}) {
     if (factor == 0)
       continue;
-    Value term = flash_tile::IndexOp::create(builder, loc, tileType(coordinate),
-                                             axis);
+    Value term =
+        flash_tile::IndexOp::create(builder, loc, tileType(coordinate), axis);
     if (!narrow)
       term = arith::ExtSIOp::create(builder, loc, tileType(element), term);
     if (factor == -1 && sum) {
@@ -107,8 +106,8 @@ Value TileInliner::relative(Location loc, int64_t rows, int64_t columns) {
                                  builder.getIntegerAttr(element, factor)));
       term = arith::MulIOp::create(builder, loc, term, by);
     }
-    sum = sum ? arith::AddIOp::create(builder, loc, sum, term).getResult()
-              : term;
+    sum =
+        sum ? arith::AddIOp::create(builder, loc, sum, term).getResult() : term;
   }
   return sum;
 }
@@ -129,8 +128,8 @@ Value TileInliner::materialize(Location loc, const TileValue &value) {
 Value TileInliner::truncate(Location loc, const TileValue &value) {
   // Modulo 2^32, base and offset may be cut off before the addition.
   Type i32 = builder.getI32Type();
-  Value base = splat(loc, builder.createOrFold<arith::IndexCastOp>(
-                              loc, i32, value.value));
+  Value base = splat(
+      loc, builder.createOrFold<arith::IndexCastOp>(loc, i32, value.value));
   if (value.rows == 0 && value.columns == 0)
     return base;
   Value offset = relative(loc, value.rows, value.columns);
@@ -273,8 +272,8 @@ std::optional<TileValue> TileInliner::inlineCompare(Operation &op) {
   // keeps the difference of the bases within 64 bits.
   for (TileValue *side : {&*lhs, &*rhs})
     if (side->bits > 61)
-      side->value = clamp(loc, side->value, -(int64_t(1) << 61),
-                          int64_t(1) << 61);
+      side->value =
+          clamp(loc, side->value, -(int64_t(1) << 61), int64_t(1) << 61);
   bool flip = columns < 0 || (columns == 0 && rows < 0);
   Value base =
       flip ? builder.createOrFold<arith::SubIOp>(loc, lhs->value, rhs->value)
@@ -308,8 +307,7 @@ std::optional<TileValue> TileInliner::inlineCompare(Operation &op) {
     return result;
   }
   base = builder.createOrFold<arith::IndexCastOp>(
-      loc, builder.getI32Type(),
-      clamp(loc, base, -kBaseLimit, kBaseLimit - 1));
+      loc, builder.getI32Type(), clamp(loc, base, -kBaseLimit, kBaseLimit - 1));
   Value bound = splat(loc, base);
   Value left;
   if (columns == 0) {
@@ -354,8 +352,9 @@ std::optional<TileValue> TileInliner::inlineCast(Operation &op) {
                                            truncate(loc, operand));
     return result;
   }
-  unsigned fromWidth =
-      source.getType().isIndex() ? 64 : source.getType().getIntOrFloatBitWidth();
+  unsigned fromWidth = source.getType().isIndex()
+                           ? 64
+                           : source.getType().getIntOrFloatBitWidth();
   unsigned toWidth = to.isIndex() ? 64 : to.getIntOrFloatBitWidth();
   if (fromWidth == toWidth)
     return operand;
@@ -378,11 +377,11 @@ std::optional<TileValue> TileInliner::inlineCast(Operation &op) {
 
 LogicalResult TileInliner::inlineElementwise(Operation &op) {
   auto isElement = [](Type type) { return type.isIntOrIndexOrFloat(); };
-  bool isElementwise = OpTrait::hasElementwiseMappableTraits(&op) &&
-                       isa<arith::ArithDialect, math::MathDialect>(
-                           op.getDialect()) &&
-                       llvm::all_of(op.getOperandTypes(), isElement) &&
-                       llvm::all_of(op.getResultTypes(), isElement);
+  bool isElementwise =
+      OpTrait::hasElementwiseMappableTraits(&op) &&
+      isa<arith::ArithDialect, math::MathDialect>(op.getDialect()) &&
+      llvm::all_of(op.getOperandTypes(), isElement) &&
+      llvm::all_of(op.getResultTypes(), isElement);
   if (!isElementwise)
     return op.emitError() << role << " region: '" << op.getName()
                           << "' is not yet lowered to tiles (expected "
@@ -414,9 +413,8 @@ LogicalResult TileInliner::inlineOp(Operation &op) {
   return inlineElementwise(op);
 }
 
-FailureOr<Value> TileInliner::inlineRegion(Region &region,
-                                           unsigned queryArgument,
-                                           Value score) {
+FailureOr<Value>
+TileInliner::inlineRegion(Region &region, unsigned queryArgument, Value score) {
   Block &block = region.front();
   for (BlockArgument argument : block.getArguments()) {
     TileValue value;

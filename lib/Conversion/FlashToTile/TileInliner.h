@@ -32,8 +32,8 @@ namespace mlir::flash {
 /// constants alone. Values are built once.
 class UniformValues {
 public:
-  /// `builder` appends to the block that gets the loop. `alignment` and `heads` are the
-  /// values of flash.alignment and flash.heads.
+  /// `builder` appends to the block that gets the loop. `alignment` and `heads`
+  /// are the values of flash.alignment and flash.heads.
   UniformValues(OpBuilder builder, Value alignment, Value heads)
       : builder(builder), alignment(alignment), heads(heads) {}
 
@@ -49,8 +49,8 @@ public:
     return found == argumentBits.end() ? 64 : found->second;
   }
   /// The scalar of an argument or op result; null for arguments that were not
-  /// mapped (s, q and k). Precondition: an op's operands have scalars, and it is
-  /// pure.
+  /// mapped (s, q and k). Precondition: an op's operands have scalars, and it
+  /// is pure.
   Value get(Value value);
 
 private:

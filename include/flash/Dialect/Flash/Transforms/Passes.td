@@ -71,4 +71,58 @@ def FlashBufferizeBoundary
                            "::mlir::memref::MemRefDialect"];
 }
 
+def FlashSelectSchedule : Pass<"flash-select-schedule"> {
+  let summary = "Choose tiles, warps and stages for a chip";
+  let description = [{
+    Sets the attribute `schedule` of every `flash.attention` from the chip and
+    the head dims. A schedule that the op has already is kept; each option
+    replaces one field of whichever it is. The result is checked against the
+    chip: shared memory of the CTA's buffers, and the registers that the
+    fragments need at least.
+
+    Needs: nothing. Leaves: a schedule on every op. Refuses, with an error:
+    unknown chips, and known ones without a lowering, by name; head dims above
+    256; levels other than 9; a `tile_q` that does not give every warp a multiple
+    of 16 rows; tiles that do not fit.
+  }];
+  let options = [
+    Option<"chip", "chip", "std::string", "\"sm_80\"", "Target chip">,
+    Option<"level", "level", "int64_t", "-1",
+           "Step of the optimisation ladder (-1: not decided here)">,
+    Option<"tileQ", "tile-q", "int64_t", "0",
+           "Queries per CTA (0: not decided here)">,
+    Option<"tileK", "tile-k", "int64_t", "0",
+           "Keys per iteration (0: not decided here)">,
+    Option<"warps", "warps", "int64_t", "0",
+           "Warps per CTA (0: not decided here)">,
+    Option<"stagesK", "stages-k", "int64_t", "0",
+           "Buffered tiles of K (0: not decided here)">,
+    Option<"stagesV", "stages-v", "int64_t", "0",
+           "Buffered tiles of V (0: not decided here)">,
+    Option<"queryInRegisters", "query-in-registers", "int64_t", "-1",
+           "Keep the fragments of Q in registers, 1 or 0 (-1: not decided "
+           "here)">
+  ];
+}
+
+def FlashAnalyzeMask : Pass<"flash-analyze-mask"> {
+  let summary = "Report the live and the full tiles of every mask";
+  let description = [{
+    Emits one remark per `flash.attention`: the half-open range of key tiles
+    that a tile of queries starting at row `q0` has to visit (live), and the
+    range in it that needs no mask (full), as minima and maxima of affine
+    expressions in `q0`, `sq`, `sk`, the alignment, offsets, b, h and captures.
+    One more remark for each op of the mask that had to be left out.
+
+    Needs: modifiers expanded into the mask region. Leaves the IR as it is.
+    Refuses nothing; says that varlen and paged ops are not analysed.
+  }];
+  let options = [
+    Option<"tileQ", "tile-q", "int64_t", "128",
+           "Queries per tile, where the op has no schedule">,
+    Option<"tileK", "tile-k", "int64_t", "64",
+           "Keys per tile, where the op has no schedule">
+  ];
+}
+
 #endif // FLASH_DIALECT_FLASH_TRANSFORMS_PASSES_TD

@@ -1,0 +1,50 @@
+//===- SelectSchedule.h - Tiles, warps and stages for a chip ----*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FLASH_DIALECT_FLASH_TRANSFORMS_SELECTSCHEDULE_H
+#define FLASH_DIALECT_FLASH_TRANSFORMS_SELECTSCHEDULE_H
+
+#include "flash/Dialect/Flash/IR/Flash.h"
+
+#include <optional>
+#include <string>
+
+namespace mlir::flash {
+
+/// Fields of the schedule that somebody has decided; the others are chosen.
+struct ScheduleOverrides {
+  std::optional<int64_t> level, tileQ, tileK, warps, stagesK, stagesV;
+  std::optional<bool> queryInRegisters;
+};
+
+/// Reads `tile_q=128,tile_k=64,warps=8,stages_k=1,stages_v=1,
+/// query_in_registers=true`, any subset in any order, `-` as good as `_`.
+/// Otherwise returns false and says in `error` which key, what was expected and
+/// what was found.
+bool parseScheduleOverrides(StringRef text, ScheduleOverrides &overrides,
+                            std::string &error);
+
+/// The schedule of `op` on `chip` (sm_80, ...): the op's own one or the chosen
+/// one, with `overrides` in place of single fields. Emits an error on `op` and
+/// fails where the chip is unknown or has no lowering, where the head dims have
+/// no schedule, and where the result does not fit the chip's shared memory or
+/// registers.
+FailureOr<ScheduleAttr> selectSchedule(AttentionOp op, StringRef chip,
+                                       const ScheduleOverrides &overrides = {});
+
+/// Bytes of shared memory that a CTA of `op` needs under `schedule`: one tile
+/// of Q, the stages of K and V, and the output tile, which goes over dead
+/// buffers.
+int64_t getSharedBytes(AttentionOp op, ScheduleAttr schedule);
+
+/// Lower bound of the registers that a thread needs: the fragments that are
+/// live together, accumulator and scores, and Q where it stays in registers.
+int64_t getFragmentRegisters(AttentionOp op, ScheduleAttr schedule);
+
+} // namespace mlir::flash
+
+#endif // FLASH_DIALECT_FLASH_TRANSFORMS_SELECTSCHEDULE_H

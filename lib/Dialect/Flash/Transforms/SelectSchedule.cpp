@@ -1,0 +1,257 @@
+//===- SelectSchedule.cpp - Tiles, warps and stages for a chip ------------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "flash/Dialect/Flash/Transforms/SelectSchedule.h"
+
+#include "flash/Dialect/Flash/Transforms/Passes.h"
+#include "flash/Target/ChipInfo.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+#include <algorithm>
+
+namespace mlir::flash {
+#define GEN_PASS_DEF_FLASHSELECTSCHEDULE
+#include "flash/Dialect/Flash/Transforms/Passes.h.inc"
+} // namespace mlir::flash
+
+using namespace mlir;
+using namespace mlir::flash;
+
+//===----------------------------------------------------------------------===//
+// The table
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// One choice: for the chip named, or any where the name is empty, and for head
+/// dims d and dv up to `maxDim`.
+struct TableEntry {
+  std::string_view chip;
+  int64_t maxDim;
+  int64_t tileQ, tileK, warps, stagesK, stagesV;
+  bool queryInRegisters;
+};
+
+/// The first entry that matches is taken. A thread holds tileQ * dv / (32 *
+/// warps) f32 of the accumulator and tileQ * tileK / (32 * warps) of the
+/// scores: what follows from that, per entry, is behind it.
+constexpr TableEntry kTable[] = {
+    // 64 + 64 registers, 32 KiB: several CTAs per SM hide the one stage.
+    {"", 64, 128, 64, 4, 1, 1, false},
+    // 128 + 32. The same warps on 64 keys hold 128 + 64, which ptxas spills on
+    // every sm_80 chip once addresses and P come on top. 48 KiB.
+    {"", 128, 128, 32, 4, 1, 1, false},
+    // 96 + 32, 72 KiB.
+    {"", 192, 64, 64, 4, 1, 1, false},
+    // 128 + 16, 64 KiB.
+    {"", 256, 64, 32, 4, 1, 1, false},
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Costs
+//===----------------------------------------------------------------------===//
+
+/// A row in shared memory: a multiple of 16 elements.
+static int64_t padded(int64_t dim) { return (dim + 15) / 16 * 16; }
+
+static int64_t elementBytes(ShapedType type) {
+  return llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+}
+
+int64_t mlir::flash::getSharedBytes(AttentionOp op, ScheduleAttr schedule) {
+  int64_t queryRow = padded(op.getHeadDim()) * elementBytes(op.getQueryType());
+  int64_t keyRow = padded(op.getHeadDim()) * elementBytes(op.getKeyType());
+  int64_t valueRow = padded(op.getValueDim()) * elementBytes(op.getValueType());
+  int64_t outputRow =
+      padded(op.getValueDim()) * elementBytes(op.getOutputType());
+  int64_t inputs = schedule.getTileQ() * queryRow +
+                   schedule.getTileK() * (schedule.getStagesK() * keyRow +
+                                          schedule.getStagesV() * valueRow);
+  return std::max(inputs, schedule.getTileQ() * outputRow);
+}
+
+int64_t mlir::flash::getFragmentRegisters(AttentionOp op,
+                                          ScheduleAttr schedule) {
+  int64_t threads = 32 * schedule.getWarps();
+  int64_t elements = op.getValueDim() + schedule.getTileK();
+  // Two 16-bit elements of Q share a register.
+  if (schedule.getQueryInRegisters())
+    elements += padded(op.getHeadDim()) / 2;
+  return schedule.getTileQ() * elements / threads;
+}
+
+//===----------------------------------------------------------------------===//
+// Selection
+//===----------------------------------------------------------------------===//
+
+static std::string listChips(bool loweredOnly) {
+  std::string text;
+  for (const ::flash::ChipInfo &chip : ::flash::kChips)
+    if (chip.lowered || !loweredOnly)
+      text += (text.empty() ? "" : ", ") + std::string(chip.name);
+  return text;
+}
+
+static LogicalResult checkSchedule(AttentionOp op, ScheduleAttr schedule,
+                                   const ::flash::ChipInfo &chip) {
+  if (schedule.getLevel() != 9)
+    return op.emitOpError()
+           << "level: expected 9 (others are not yet lowered), got "
+           << schedule.getLevel();
+  int64_t rows = 16 * schedule.getWarps();
+  if (schedule.getTileQ() % rows != 0)
+    return op.emitOpError() << "tile_q: expected a multiple of " << rows
+                            << " (16 rows for each of " << schedule.getWarps()
+                            << " warps), got " << schedule.getTileQ();
+  int64_t bytes = getSharedBytes(op, schedule);
+  if (bytes > chip.sharedPerCTA)
+    return op.emitOpError()
+           << "tile sizes: expected at most " << chip.sharedPerCTA
+           << " bytes of shared memory on " << StringRef(chip.name) << ", got "
+           << bytes;
+  int64_t limit = std::min(chip.registersPerThread,
+                           chip.registersPerSM / (32 * schedule.getWarps()));
+  int64_t registers = getFragmentRegisters(op, schedule);
+  if (registers > limit)
+    return op.emitOpError()
+           << "tile sizes: expected at most " << limit
+           << " registers per thread on " << StringRef(chip.name)
+           << ", got at least " << registers << " for the fragments alone";
+  return success();
+}
+
+FailureOr<ScheduleAttr>
+mlir::flash::selectSchedule(AttentionOp op, StringRef chipName,
+                            const ScheduleOverrides &overrides) {
+  const ::flash::ChipInfo *chip =
+      ::flash::findChip(std::string_view(chipName.data(), chipName.size()));
+  if (!chip)
+    return op.emitOpError() << "chip: expected one of " << listChips(false)
+                            << ", got '" << chipName << "'";
+  if (!chip->lowered)
+    return op.emitOpError()
+           << "chip: " << chipName << " is not yet lowered (expected one of "
+           << listChips(true) << ")";
+
+  ScheduleAttr own = op.getScheduleAttr();
+  if (own && own.getChip() != chipName)
+    return op.emitOpError() << "schedule chip: expected " << chipName
+                            << " (as asked for), got " << own.getChip();
+  int64_t dim = std::max(op.getHeadDim(), op.getValueDim());
+  const TableEntry *entry = llvm::find_if(kTable, [&](const TableEntry &entry) {
+    return (entry.chip.empty() || entry.chip == chip->name) &&
+           dim <= entry.maxDim;
+  });
+  if (entry == std::end(kTable))
+    return op.emitOpError() << (op.getHeadDim() == dim ? "query" : "value")
+                            << " head dim: expected at most "
+                            << std::end(kTable)[-1].maxDim << ", got " << dim;
+
+  auto choose = [](std::optional<int64_t> asked, std::optional<int64_t> owned,
+                   int64_t chosen) {
+    return asked ? *asked : owned.value_or(chosen);
+  };
+  auto ofOwn = [&](int64_t (ScheduleAttr::*get)()
+                       const) -> std::optional<int64_t> {
+    return own ? std::optional<int64_t>((own.*get)()) : std::nullopt;
+  };
+  auto schedule = ScheduleAttr::getChecked(
+      [&] { return op.emitOpError(); }, op.getContext(), chipName,
+      choose(overrides.level, ofOwn(&ScheduleAttr::getLevel), 9),
+      choose(overrides.tileQ, ofOwn(&ScheduleAttr::getTileQ), entry->tileQ),
+      choose(overrides.tileK, ofOwn(&ScheduleAttr::getTileK), entry->tileK),
+      choose(overrides.warps, ofOwn(&ScheduleAttr::getWarps), entry->warps),
+      choose(overrides.stagesK, ofOwn(&ScheduleAttr::getStagesK),
+             entry->stagesK),
+      choose(overrides.stagesV, ofOwn(&ScheduleAttr::getStagesV),
+             entry->stagesV),
+      overrides.queryInRegisters.value_or(own ? own.getQueryInRegisters()
+                                              : entry->queryInRegisters));
+  if (!schedule || failed(checkSchedule(op, schedule, *chip)))
+    return failure();
+  return schedule;
+}
+
+//===----------------------------------------------------------------------===//
+// Text
+//===----------------------------------------------------------------------===//
+
+bool mlir::flash::parseScheduleOverrides(StringRef text,
+                                         ScheduleOverrides &overrides,
+                                         std::string &error) {
+  const std::pair<StringRef, std::optional<int64_t> *> numbers[] = {
+      {"level", &overrides.level},      {"tile_q", &overrides.tileQ},
+      {"tile_k", &overrides.tileK},     {"warps", &overrides.warps},
+      {"stages_k", &overrides.stagesK}, {"stages_v", &overrides.stagesV}};
+  for (StringRef item : llvm::split(text, ',')) {
+    auto [name, value] = item.split('=');
+    std::string key = name.trim().str();
+    std::replace(key.begin(), key.end(), '-', '_');
+    value = value.trim();
+    if (key == "query_in_registers") {
+      if (value != "true" && value != "false") {
+        error = key + ": expected true or false, got '" + value.str() + "'";
+        return false;
+      }
+      overrides.queryInRegisters = value == "true";
+      continue;
+    }
+    const auto *found = llvm::find_if(
+        numbers, [&](const auto &number) { return number.first == key; });
+    if (found == std::end(numbers)) {
+      error = "expected one of level, tile_q, tile_k, warps, stages_k, "
+              "stages_v, query_in_registers, got '" +
+              key + "'";
+      return false;
+    }
+    int64_t number;
+    if (value.getAsInteger(10, number)) {
+      error = key + ": expected an integer, got '" + value.str() + "'";
+      return false;
+    }
+    *found->second = number;
+  }
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Pass
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct SelectSchedulePass
+    : mlir::flash::impl::FlashSelectScheduleBase<SelectSchedulePass> {
+  using FlashSelectScheduleBase::FlashSelectScheduleBase;
+
+  void runOnOperation() override {
+    ScheduleOverrides overrides;
+    auto take = [](int64_t value, int64_t undecided) -> std::optional<int64_t> {
+      return value == undecided ? std::nullopt : std::optional(value);
+    };
+    overrides.level = take(level, -1);
+    overrides.tileQ = take(tileQ, 0);
+    overrides.tileK = take(tileK, 0);
+    overrides.warps = take(warps, 0);
+    overrides.stagesK = take(stagesK, 0);
+    overrides.stagesV = take(stagesV, 0);
+    if (queryInRegisters != -1)
+      overrides.queryInRegisters = queryInRegisters != 0;
+    WalkResult result = getOperation()->walk([&](AttentionOp op) {
+      FailureOr<ScheduleAttr> schedule = selectSchedule(op, chip, overrides);
+      if (failed(schedule))
+        return WalkResult::interrupt();
+      op.setScheduleAttr(*schedule);
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+};
+} // namespace
