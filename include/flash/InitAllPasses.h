@@ -20,7 +20,6 @@ namespace mlir::flash {
 /// Registers the passes and pipelines of Flash.
 inline void registerFlashPasses() {
   registerFlashTransformsPasses();
-  flash_tile::registerFlashToTile();
   flash_tile::registerFlashTileTransformsPasses();
   registerCpuPipeline();
   flash_tile::registerFlashConversionPasses();
