@@ -114,6 +114,64 @@ def FlashTilePipeline : Pass<"flash-tile-pipeline"> {
   ];
 }
 
+def FlashTileSplitBands : Pass<"flash-tile-split-bands"> {
+  let summary = "One loop for each band of a mask";
+  let description = [{
+    A loop with `flash_tile.in_range %iv from %lower to %upper` becomes up to
+    three, over [lb, lower), [lower, upper) and [upper, ub), chained through the
+    carried values, in each of which the range is a constant; `scf.if` and
+    `arith.select` on it are folded, so that the band inside holds no mask code.
+    A range that begins or ends with the loop gives two loops or one. Bands may
+    be empty, ranges lie partly outside the loop, and several `in_range` with
+    the same bounds are one split; others split again.
+
+    In a loop with `flash_tile.first_ragged` the copies of the band inside get
+    `in_bounds`.
+
+    ```mlir
+    func.func @before(%n: index, %lower: index, %x: tensor<16x16xf32>) -> tensor<16x16xf32> {
+      %c0 = arith.constant 0 : index
+      %c1 = arith.constant 1 : index
+      %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<16x16xf32> {
+        %full = flash_tile.in_range %i from %lower to %n
+        %b = scf.if %full -> tensor<16x16xf32> {
+          scf.yield %a : tensor<16x16xf32>
+        } else {
+          %masked = arith.negf %a : tensor<16x16xf32>
+          scf.yield %masked : tensor<16x16xf32>
+        }
+        %e = math.exp2 %b : tensor<16x16xf32>
+        scf.yield %e : tensor<16x16xf32>
+      }
+      return %r : tensor<16x16xf32>
+    }
+    func.func @after(%n: index, %lower: index, %x: tensor<16x16xf32>) -> tensor<16x16xf32> {
+      %c0 = arith.constant 0 : index
+      %c1 = arith.constant 1 : index
+      %max = arith.maxsi %lower, %c0 : index
+      %begin = arith.minsi %max, %n : index
+      %m = scf.for %i = %c0 to %begin step %c1 iter_args(%a = %x) -> tensor<16x16xf32> {
+        %masked = arith.negf %a : tensor<16x16xf32>
+        %e = math.exp2 %masked : tensor<16x16xf32>
+        scf.yield %e : tensor<16x16xf32>
+      }
+      %r = scf.for %i = %begin to %n step %c1 iter_args(%a = %m) -> tensor<16x16xf32> {
+        %e = math.exp2 %a : tensor<16x16xf32>
+        scf.yield %e : tensor<16x16xf32>
+      }
+      return %r : tensor<16x16xf32>
+    }
+    ```
+
+    Needs: bounds of the ranges that are defined outside the loop; comes after
+    `--flash-tile-pipeline`, or every band would fill and drain its own pipeline.
+    Leaves: no `in_range` on a loop's induction variable whose bounds are known
+    outside the loop. Refuses: nothing.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect"];
+}
+
 def FlashTileAssignLayouts
     : Pass<"flash-tile-assign-layouts", "::mlir::gpu::GPUFuncOp"> {
   let summary = "Give every register tile a layout";
