@@ -73,8 +73,23 @@ private:
       append(float(arguments.scale));
       return Success{};
     default:
-      return packPointer(parameter);
+      return parameter.kind == ParameterKind::Pointer ? packPointer(parameter)
+                                                      : packScalar(parameter);
     }
+  }
+
+  Status packScalar(const Parameter &parameter) {
+    auto it = arguments.scalars.find(parameter.name);
+    if (it == arguments.scalars.end())
+      return Error{"scalar " + inQuotes(parameter.name) +
+                   ": expected one, got none"};
+    if (parameter.kind == ParameterKind::F32)
+      append(float(it->second));
+    else if (parameter.kind == ParameterKind::I32)
+      append(int32_t(it->second));
+    else
+      append(int64_t(it->second));
+    return Success{};
   }
 
   Status packSize(const Parameter &parameter) {

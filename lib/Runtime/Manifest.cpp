@@ -37,10 +37,6 @@ std::optional<Enum> parseName(const std::string_view (&names)[N],
   return std::nullopt;
 }
 
-bool isPointerRole(ParameterRole role) {
-  return role <= ParameterRole::Workspace;
-}
-
 ParameterKind kindOf(ParameterRole role) {
   switch (role) {
   case ParameterRole::Size:
@@ -228,13 +224,13 @@ Result<Parameter> parseParameter(const Json &json, const std::string &where) {
                  ": role: expected one of query, key, value, output, "
                  "lse, capture, workspace, size, stride, scale, got '" +
                  roleText + "'"};
-  if (kindOf(*role) != *kind)
+  if (*role != ParameterRole::Capture && kindOf(*role) != *kind)
     return Error{where + ": kind: expected " +
                  std::string(name(kindOf(*role))) + " for role " + roleText +
                  ", got " + kindText};
   parameter.kind = *kind;
   parameter.role = *role;
-  if (isPointerRole(*role)) {
+  if (*kind == ParameterKind::Pointer) {
     std::string typeText = reader.text("dtype");
     std::optional<DType> dtype = parseDType(typeText);
     if (!reader.error && !dtype)

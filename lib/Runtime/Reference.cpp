@@ -228,17 +228,17 @@ private:
       T scale = T(c.problem.scale);
       for (int64_t key = begin; key < end; ++key)
         s[size_t(key)] *= scale;
-      if (c.problem.alibi) {
-        T slope = T(c.slopes[size_t(h)]);
-        int64_t diagonal = row + c.sizes.sk - c.sizes.sq;
-        for (int64_t key = begin; key < end; ++key)
-          s[size_t(key)] += slope * T(key - diagonal);
-      }
       if (c.problem.score) {
         std::vector<double> wide(s.begin() + begin, s.begin() + end);
         c.problem.score(b, h, row, begin, wide);
         for (int64_t key = begin; key < end; ++key)
           s[size_t(key)] = T(wide[size_t(key - begin)]);
+      }
+      if (c.problem.alibi) {
+        T slope = T(c.slopes[size_t(h)]);
+        int64_t diagonal = row + c.sizes.sk - c.sizes.sq;
+        for (int64_t key = begin; key < end; ++key)
+          s[size_t(key)] += slope * T(key - diagonal);
       }
       if (c.problem.softcap) {
         T cap = T(*c.problem.softcap);
@@ -339,7 +339,7 @@ bool ReferenceProblem::isLive(int64_t q, int64_t k) const {
     return false;
   if (causal == Causal::TopLeft && k > q)
     return false;
-  if (prefix && k >= *prefix && k > (causal == Causal::TopLeft ? q : p))
+  if (prefix && k >= *prefix && k > p)
     return false;
   if (window) {
     if (window->right >= 0 && k > p + window->right)

@@ -29,8 +29,9 @@
 //   layout   bhsd bshd                bhsd         storage order of q, k, v, o
 //   lse      (no value)               off          also produce log-sum-exp
 //
-// with p = q + sk - sq. Masks given together are and-ed, so `prefix` with
-// `mask=causal` is plain causal; `prefix` alone is the prefix mask.
+// with p = q + sk - sq; the causal of `prefix` is k <= p. Masks given together
+// are and-ed, so `prefix` with `mask=causal` is plain causal; `prefix` alone is
+// the prefix mask.
 //
 // `?` is a size known only at run time. The ratio hq/hkv is static by contract,
 // so hkv is never `?`: with hq=? it is written as a share of hq, `hkv=hq/4`

@@ -19,7 +19,8 @@
 //     kind                 "pointer" (u64) | "i32" | "i64" | "f32"
 //     role                 pointer: "query" "key" "value" "output" "lse"
 //                          "capture" "workspace"; i32: "size"; i64: "stride";
-//                          f32: "scale"
+//                          f32: "scale"; a capture may also be a scalar of any
+//                          kind
 //     dtype, rank          pointers only
 //     align                pointers only: bytes the base is a multiple of
 //     row_align            pointers only: bytes that every stride except the
@@ -142,6 +143,8 @@ struct LaunchArguments {
   Sizes sizes;
   double scale = 1.0;
   std::map<std::string, BufferArgument> buffers;
+  /// Captures that are no pointers.
+  std::map<std::string, double> scalars;
 };
 
 /// The launch's shape at given sizes.

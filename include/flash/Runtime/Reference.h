@@ -9,8 +9,8 @@
 // and hk = h / (Hq / Hkv):
 //
 //   s[k] = scale * (q . k)
-//   s[k] += slope[h] * (k - p)           if alibi
 //   s[k] = score(b, h, q, k, s[k])       if there is a score function
+//   s[k] += slope[h] * (k - p)           if alibi
 //   s[k] = c * tanh(s[k] / c)            if softcap
 //   s[k] = -inf                          where a mask hides k
 //   o = sum_k exp(s[k] - m) v[k] / l,  l = sum_k exp(s[k] - m),  m = max s

@@ -218,6 +218,32 @@ TEST(Manifest, PackArguments) {
   EXPECT_EQ(readAt<int64_t>(*packed, 240), 1);
 }
 
+TEST(Manifest, ScalarCaptures) {
+  Manifest manifest = example();
+  for (ParameterKind kind :
+       {ParameterKind::I32, ParameterKind::F32, ParameterKind::I64}) {
+    Parameter parameter;
+    parameter.name = "scalar_" + std::string(name(kind));
+    parameter.kind = kind;
+    parameter.role = ParameterRole::Capture;
+    manifest.parameters.push_back(parameter);
+  }
+  Result<Manifest> read = Manifest::parse(manifest.toJson());
+  ASSERT_TRUE(read.succeeded()) << read.error().message;
+  EXPECT_EQ(*read, manifest);
+  LaunchArguments arguments = exampleArguments();
+  EXPECT_EQ(packArguments(manifest, arguments).error().message,
+            "scalar 'scalar_i32': expected one, got none");
+  arguments.scalars = {
+      {"scalar_i32", -3}, {"scalar_f32", 0.5}, {"scalar_i64", 7}};
+  Result<std::vector<std::byte>> packed = packArguments(manifest, arguments);
+  ASSERT_TRUE(packed.succeeded()) << packed.error().message;
+  ASSERT_EQ(packed->size(), 248u + 16);
+  EXPECT_EQ(readAt<int32_t>(*packed, 248), -3);
+  EXPECT_EQ(readAt<float>(*packed, 252), 0.5f);
+  EXPECT_EQ(readAt<int64_t>(*packed, 256), 7);
+}
+
 TEST(Manifest, PackRefusals) {
   auto refused = [](auto change, const char *message) {
     Manifest manifest = example();

@@ -55,11 +55,11 @@ ReferenceResult bruteForce(const Example &run) {
             s += alibiSlopes(sizes.hq)[size_t(h)] * (double(k) - position);
           if (spec.softcap)
             s = *spec.softcap * std::tanh(s / *spec.softcap);
-          bool causal = double(k) <=
-                        (spec.causal == Causal::TopLeft ? double(q) : position);
-          bool live = spec.causal == Causal::None || causal;
+          bool bottomRight = double(k) <= position;
+          bool live = spec.causal == Causal::None ||
+                      (spec.causal == Causal::TopLeft ? k <= q : bottomRight);
           if (spec.prefix)
-            live = live && (k < *spec.prefix || causal);
+            live = live && (k < *spec.prefix || bottomRight);
           if (spec.window) {
             bool left = spec.window->left == -1 ||
                         double(k) >= position - double(spec.window->left) ||
