@@ -1,0 +1,423 @@
+//===- MemoryAccess.cpp - Checked accesses of a warp ------------*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "MemoryAccess.h"
+#include "Lanes.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+using namespace flash::emu;
+
+namespace {
+
+std::string_view spaceText(StateSpace space) {
+  switch (space) {
+  case StateSpace::Shared: return "shared";
+  case StateSpace::Local: return "local";
+  case StateSpace::Param: return "parameter";
+  case StateSpace::Const: return "constant";
+  default: return "global";
+  }
+}
+
+/// Reports the first lane whose address is not a multiple of the access size.
+bool misaligned(Warp &warp, const Inst &inst, const Access &access,
+                uint32_t lanes) {
+  uint32_t bad = 0;
+  forLanes(lanes, [&](unsigned i) {
+    bad |= uint32_t((access.address[i] & (access.bytes - 1)) != 0) << i;
+  });
+  unsigned lane = std::countr_zero(bad);
+  char text[160];
+  std::snprintf(text, sizeof(text),
+                "lane %u %s %u bytes at 0x%llx: expected a multiple of %u", lane,
+                access.isWrite ? "writes" : "reads", access.bytes,
+                (unsigned long long)access.address[lane], access.bytes);
+  warp.cta->fatal(IssueKind::Misaligned, warp, &inst, bad, text);
+  return false;
+}
+
+/// Spaces that are one block of `size` bytes addressed from 0.
+bool resolveBlock(Warp &warp, const Inst &inst, StateSpace space,
+                  Access &access, uint32_t lanes, std::byte *base,
+                  uint64_t size, uint64_t laneStride) {
+  uint64_t all = 0, most = 0;
+  forLanes(lanes, [&](unsigned i) {
+    uint64_t address = access.address[i];
+    all |= address;
+    most = std::max(most, address);
+    access.at[i] = base + address + i * laneStride;
+    access.unread[i] = nullptr;
+  });
+  if (all & (access.bytes - 1))
+    return misaligned(warp, inst, access, lanes);
+  if (size >= access.bytes && most <= size - access.bytes)
+    return true;
+  uint32_t bad = 0;
+  forLanes(lanes, [&](unsigned i) {
+    bool fits =
+        size >= access.bytes && access.address[i] <= size - access.bytes;
+    bad |= uint32_t(!fits) << i;
+  });
+  unsigned lane = std::countr_zero(bad);
+  char text[200];
+  std::snprintf(text, sizeof(text),
+                "lane %u %s %u bytes at %s byte %llu: expected to stay within "
+                "%llu bytes",
+                lane, access.isWrite ? "writes" : "reads", access.bytes,
+                std::string(spaceText(space)).c_str(),
+                (unsigned long long)access.address[lane],
+                (unsigned long long)size);
+  warp.cta->fatal(IssueKind::OutOfBounds, warp, &inst, bad, text);
+  return false;
+}
+
+bool resolveGlobal(Warp &warp, const Inst &inst, Access &access,
+                   uint32_t lanes) {
+  Launch &launch = warp.cta->launch;
+  uint64_t all = 0;
+  uint32_t bad = 0;
+  Buffer *buffer = warp.lastBuffer;
+  forLanes(lanes, [&](unsigned i) {
+    uint64_t address = access.address[i];
+    all |= address;
+    bool hit = buffer && buffer->size >= access.bytes &&
+               address - buffer->address <= buffer->size - access.bytes;
+    if (!hit) {
+      Buffer *found = launch.buffers->containing(address, access.bytes);
+      if (!found)
+        found = launch.variables.containing(address, access.bytes);
+      if (!found) {
+        bad |= 1u << i;
+        return;
+      }
+      buffer = found;
+    }
+    uint64_t offset = address - buffer->address;
+    access.at[i] = buffer->data.get() + offset;
+    access.unread[i] = buffer->unread ? buffer->unread.get() + offset : nullptr;
+  });
+  warp.lastBuffer = buffer;
+  if (bad) {
+    unsigned lane = std::countr_zero(bad);
+    warp.cta->fatal(
+        IssueKind::OutOfBounds, warp, &inst, bad,
+        "lane " + std::to_string(lane) +
+            (access.isWrite ? " writes " : " reads ") +
+            std::to_string(access.bytes) + " bytes at " +
+            describeGlobal(*launch.buffers, launch.variables,
+                           access.address[lane]));
+    return false;
+  }
+  if (all & (access.bytes - 1))
+    return misaligned(warp, inst, access, lanes);
+  return true;
+}
+
+} // namespace
+
+bool flash::emu::resolve(Warp &warp, const Inst &inst, StateSpace space,
+                         Access &access) {
+  Cta &cta = *warp.cta;
+  auto one = [&](StateSpace which, uint32_t lanes) {
+    switch (which) {
+    case StateSpace::Shared:
+      access.sharedMask |= lanes;
+      return resolveBlock(warp, inst, which, access, lanes, cta.shared.get(),
+                          cta.sharedBytes, 0);
+    case StateSpace::Local:
+      return resolveBlock(warp, inst, which, access, lanes, warp.local,
+                          warp.program->localBytes, warp.program->localBytes);
+    case StateSpace::Param:
+    case StateSpace::Const: {
+      if (access.isWrite) {
+        cta.fatal(IssueKind::OutOfBounds, warp, &inst, lanes,
+                  "a write to " + std::string(spaceText(which)) + " memory");
+        return false;
+      }
+      // Read only: isWrite was refused above.
+      auto *base = const_cast<std::byte *>(
+          which == StateSpace::Param ? cta.launch.params.data()
+                                     : warp.program->constImage.data());
+      uint64_t size = which == StateSpace::Param
+                          ? cta.launch.params.size()
+                          : warp.program->constImage.size();
+      return resolveBlock(warp, inst, which, access, lanes, base, size, 0);
+    }
+    default:
+      access.globalMask |= lanes;
+      return resolveGlobal(warp, inst, access, lanes);
+    }
+  };
+  if (space != StateSpace::Generic)
+    return one(space, access.mask);
+  static constexpr std::pair<uint64_t, StateSpace> windows[] = {
+      {kSharedWindow, StateSpace::Shared},
+      {kLocalWindow, StateSpace::Local},
+      {kParamWindow, StateSpace::Param},
+      {kConstWindow, StateSpace::Const}};
+  uint32_t rest = access.mask;
+  for (auto [base, which] : windows) {
+    uint32_t lanes = 0;
+    forLanes(rest, [&, base = base](unsigned i) {
+      lanes |= uint32_t(access.address[i] - base < kWindowBytes) << i;
+    });
+    if (!lanes)
+      continue;
+    forLanes(lanes, [&, base = base](unsigned i) { access.address[i] -= base; });
+    if (!one(which, lanes))
+      return false;
+    rest &= ~lanes;
+  }
+  return !rest || one(StateSpace::Global, rest);
+}
+
+//===----------------------------------------------------------------------===//
+// Checks
+//===----------------------------------------------------------------------===//
+
+void flash::emu::reportFinding(Warp &warp, const Inst &inst, unsigned lane,
+                               const Finding &finding, bool isWrite) {
+  Cta &cta = *warp.cta;
+  if (finding.kind == Finding::Uninitialised) {
+    if (cta.checkUninitialised &&
+        cta.wants(IssueKind::Uninitialised, warp, &inst))
+      cta.report(IssueKind::Uninitialised, warp, &inst, 1u << lane,
+                 "lane " + std::to_string(lane) + " reads shared byte " +
+                     std::to_string(finding.offset) +
+                     ", which nobody has written");
+    return;
+  }
+  if (!cta.launch.config->checks.races)
+    return;
+  bool inFlight = finding.kind == Finding::InFlight;
+  IssueKind kind = inFlight ? IssueKind::Poisoned : IssueKind::Race;
+  if (!cta.wants(kind, warp, &inst, finding.otherPc))
+    return;
+  std::string where = " of warp " + std::to_string(finding.otherWarp) +
+                      ", lanes ";
+  char lanes[16];
+  std::snprintf(lanes, sizeof(lanes), "0x%08x", finding.otherLanes);
+  std::string message = "lane " + std::to_string(lane) +
+                        (isWrite ? " writes" : " reads") + " shared byte " +
+                        std::to_string(finding.offset) + ", ";
+  if (inFlight)
+    message += "which the asynchronous copy" + where + lanes +
+               " is still to write (no wait has completed it)";
+  else
+    message += std::string("unordered with the ") +
+               (finding.otherIsWrite ? "write" : "read") + where + lanes;
+  cta.report(kind, warp, &inst, 1u << lane, std::move(message),
+             finding.otherPc);
+}
+
+void flash::emu::checkLoad(Warp &warp, const Inst &inst,
+                           const Access &access) {
+  Cta &cta = *warp.cta;
+  if (Checker *checker = cta.checker.get()) {
+    forLanes(access.sharedMask, [&](unsigned lane) {
+      if (access.strong)
+        strongAcquire(warp, access, lane);
+      Accessor who{uint16_t(warp.id), uint8_t(lane), access.strong,
+                   warp.pcOf(inst)};
+      Finding finding =
+          checker->read(who, uint32_t(access.address[lane]), access.bytes,
+                        cta.checkUninitialised);
+      if (finding.kind != Finding::None)
+        reportFinding(warp, inst, lane, finding, false);
+    });
+    if (access.strong)
+      forLanes(access.globalMask,
+               [&](unsigned lane) { strongAcquire(warp, access, lane); });
+  }
+  if (!cta.checkUninitialised)
+    return;
+  forLanes(access.globalMask, [&](unsigned lane) {
+    const uint8_t *unread = access.unread[lane];
+    if (!unread || !std::count(unread, unread + access.bytes, 1))
+      return;
+    if (cta.wants(IssueKind::Uninitialised, warp, &inst))
+      cta.report(IssueKind::Uninitialised, warp, &inst, 1u << lane,
+                 "lane " + std::to_string(lane) + " reads " +
+                     std::to_string(access.bytes) + " bytes at " +
+                     describeGlobal(*cta.launch.buffers, cta.launch.variables,
+                                    access.address[lane]) +
+                     ", which are uninitialised or poisoned");
+  });
+}
+
+void flash::emu::checkStore(Warp &warp, const Inst &inst, const Access &access,
+                            unsigned lane, const std::byte *data) {
+  Cta &cta = *warp.cta;
+  if (access.sharedMask >> lane & 1) {
+    if (Checker *checker = cta.checker.get()) {
+      bool silent = std::memcmp(access.at[lane], data, access.bytes) == 0;
+      Accessor who{uint16_t(warp.id), uint8_t(lane), access.strong,
+                   warp.pcOf(inst)};
+      Finding finding = checker->write(who, uint32_t(access.address[lane]),
+                                       access.bytes, silent);
+      if (finding.kind != Finding::None)
+        reportFinding(warp, inst, lane, finding, true);
+    }
+  } else if (access.globalMask >> lane & 1) {
+    if (access.unread[lane])
+      std::memset(access.unread[lane], 0, access.bytes);
+  }
+  if (access.strong && cta.checker)
+    strongRelease(warp, access, lane);
+}
+
+void flash::emu::strongRelease(Warp &warp, const Access &access,
+                               unsigned lane) {
+  Cta &cta = *warp.cta;
+  uint64_t key = access.address[lane] +
+                 (access.sharedMask >> lane & 1 ? kSharedWindow : 0);
+  auto [it, fresh] = cta.strongClocks.try_emplace(key);
+  if (fresh)
+    it->second = cta.checker->makeClock();
+  cta.checker->release(warp.id, 1u << lane, it->second);
+}
+
+void flash::emu::strongAcquire(Warp &warp, const Access &access,
+                               unsigned lane) {
+  Cta &cta = *warp.cta;
+  uint64_t key = access.address[lane] +
+                 (access.sharedMask >> lane & 1 ? kSharedWindow : 0);
+  auto it = cta.strongClocks.find(key);
+  if (it != cta.strongClocks.end())
+    cta.checker->acquire(warp.id, 1u << lane, warp.live, it->second);
+}
+
+//===----------------------------------------------------------------------===//
+// Counters
+//===----------------------------------------------------------------------===//
+
+/// 32 banks of 4 bytes serve one wavefront. Accesses of up to 4 bytes go as one
+/// group of 32 lanes, of 8 as two of 16, of 16 as four of 8; lanes that want
+/// the same word share it.
+void flash::emu::countShared(Warp &warp, const Inst &inst, uint32_t mask,
+                             const uint32_t *offset, unsigned bytes,
+                             bool isWrite) {
+  MemoryCounts &counts = warp.memory[warp.pcOf(inst)];
+  unsigned groups = bytes <= 4 ? 1 : std::min(bytes / 4, 32u);
+  unsigned lanes = 32 / groups;
+  unsigned words = std::max(1u, bytes / 4);
+  for (unsigned g = 0; g < groups; ++g) {
+    uint32_t active = mask >> (g * lanes) & uint32_t((uint64_t(1) << lanes) - 1);
+    if (!active)
+      continue;
+    uint32_t seen[32][32];
+    uint8_t used[32] = {};
+    unsigned most = 0;
+    forLanes(active, [&](unsigned i) {
+      for (unsigned w = 0; w < words; ++w) {
+        uint32_t word = (offset[g * lanes + i] >> 2) + w;
+        unsigned bank = word & 31;
+        if (std::find(seen[bank], seen[bank] + used[bank], word) !=
+            seen[bank] + used[bank])
+          continue;
+        if (used[bank] < 32)
+          seen[bank][used[bank]++] = word;
+        most = std::max<unsigned>(most, used[bank]);
+      }
+    });
+    counts.sharedWavefronts += most;
+    counts.sharedWavefrontsIdeal += 1;
+  }
+  uint64_t total = uint64_t(std::popcount(mask)) * bytes;
+  (isWrite ? counts.stored : counts.loaded)[unsigned(Space::Shared)] += total;
+}
+
+void flash::emu::countGlobal(Warp &warp, const Inst &inst, uint32_t mask,
+                             const uint64_t *address, unsigned bytes,
+                             bool isWrite) {
+  MemoryCounts &counts = warp.memory[warp.pcOf(inst)];
+  uint64_t sectors[64];
+  uint64_t starts[32];
+  unsigned numSectors = 0, numStarts = 0;
+  forLanes(mask, [&](unsigned i) {
+    starts[numStarts++] = address[i];
+    for (uint64_t s = address[i] / 32; s <= (address[i] + bytes - 1) / 32; ++s)
+      sectors[numSectors++] = s;
+  });
+  std::sort(sectors, sectors + numSectors);
+  std::sort(starts, starts + numStarts);
+  // Bytes that several lanes share are needed once.
+  uint64_t needed = 0;
+  for (unsigned i = 0; i < numStarts; ++i)
+    needed += i && starts[i] - starts[i - 1] < bytes ? starts[i] - starts[i - 1]
+                                                     : bytes;
+  counts.globalSectors +=
+      std::unique(sectors, sectors + numSectors) - sectors;
+  counts.globalSectorsIdeal += (needed + 31) / 32;
+  (isWrite ? counts.stored : counts.loaded)[unsigned(Space::Global)] +=
+      uint64_t(numStarts) * bytes;
+}
+
+//===----------------------------------------------------------------------===//
+// Addresses
+//===----------------------------------------------------------------------===//
+
+void flash::emu::laneAddresses(const Warp &warp, const Inst &inst, unsigned op,
+                               uint64_t *address) {
+  if (inst.sub & kNarrowAddress) {
+    const uint32_t *base = sourceRow<uint32_t>(warp, inst.ops[op]);
+    for (unsigned i = 0; i < 32; ++i)
+      address[i] = uint32_t(base[i] + uint32_t(inst.imm));
+  } else {
+    const uint64_t *base = sourceRow<uint64_t>(warp, inst.ops[op]);
+    for (unsigned i = 0; i < 32; ++i)
+      address[i] = base[i] + inst.imm;
+  }
+}
+
+AddressOperand flash::emu::decodeAddress(Decoder &d, size_t i, unsigned op) {
+  AddressOperand address = d.address(i);
+  if (address.hasBase) {
+    d.inst.ops[op] = address.base;
+    d.inst.imm = address.offset;
+    if (!address.base64)
+      d.inst.sub |= kNarrowAddress;
+  } else {
+    d.inst.ops[op] = d.constant64(address.offset);
+    d.inst.imm = 0;
+  }
+  return address;
+}
+
+StateSpace flash::emu::takeMemoryModifiers(Decoder &d, bool &strong) {
+  strong = false;
+  d.take("weak");
+  for (std::string_view order :
+       {"volatile", "relaxed", "acquire", "release", "acq_rel", "mmio"})
+    strong |= d.take(order);
+  for (std::string_view scope : {"cta", "cluster", "gpu", "sys"})
+    d.take(scope);
+  StateSpace space = StateSpace::Generic;
+  if (d.take("global"))
+    space = StateSpace::Global;
+  else if (d.take("shared") || d.take("shared::cta") ||
+           d.take("shared::cluster"))
+    space = StateSpace::Shared;
+  else if (d.take("local"))
+    space = StateSpace::Local;
+  else if (d.take("param") || d.take("param::entry") || d.take("param::func"))
+    space = StateSpace::Param;
+  else if (d.take("const"))
+    space = StateSpace::Const;
+  // Caches are not modelled.
+  for (std::string_view cache :
+       {"ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "L1::evict_normal",
+        "L1::evict_unchanged", "L1::evict_first", "L1::evict_last",
+        "L1::no_allocate", "L2::evict_normal", "L2::evict_first",
+        "L2::evict_last", "L2::64B", "L2::128B", "L2::256B", "noftz",
+        "unified"})
+    d.take(cache);
+  return space;
+}

@@ -1,0 +1,82 @@
+//===- MemoryAccess.h - Checked accesses of a warp --------------*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Every instruction that touches memory goes through here: addresses of the
+// active lanes become host pointers after bounds and alignment are checked;
+// then races and initialisation are checked, and counters advanced.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FLASH_LIB_EMULATOR_MEMORYACCESS_H
+#define FLASH_LIB_EMULATOR_MEMORYACCESS_H
+
+#include "Decoder.h"
+#include "Machine.h"
+
+namespace flash::emu {
+
+/// An access of `bytes` bytes by each active lane.
+struct Access {
+  // In.
+  uint32_t mask = 0;
+  uint32_t bytes = 0;
+  bool isWrite = false;
+  bool strong = false; ///< Atomic, volatile or with a memory order.
+  uint64_t address[32];
+  // Out.
+  std::byte *at[32];
+  uint8_t *unread[32]; ///< Flags of global bytes, null where none are kept.
+  uint32_t sharedMask = 0, globalMask = 0;
+};
+
+/// Turns addresses into pointers. `space` Generic looks at each address. False
+/// after a fatal report.
+bool resolve(Warp &warp, const Inst &inst, StateSpace space, Access &access);
+
+/// Races, poison and initialisation of a resolved load; also the clocks that a
+/// strong access passes on.
+void checkLoad(Warp &warp, const Inst &inst, const Access &access);
+/// The same for one lane of a store of `data`, before it is written.
+void checkStore(Warp &warp, const Inst &inst, const Access &access,
+                unsigned lane, const std::byte *data);
+/// What a strong access releases to (acquires from) its address.
+void strongRelease(Warp &warp, const Access &access, unsigned lane);
+void strongAcquire(Warp &warp, const Access &access, unsigned lane);
+/// Writes a checker's finding as an issue.
+void reportFinding(Warp &warp, const Inst &inst, unsigned lane,
+                   const Finding &finding, bool isWrite);
+
+/// Shared-memory wavefronts of `bytes` per lane at `offset[lane]`.
+void countShared(Warp &warp, const Inst &inst, uint32_t mask,
+                 const uint32_t *offset, unsigned bytes, bool isWrite);
+void countGlobal(Warp &warp, const Inst &inst, uint32_t mask,
+                 const uint64_t *address, unsigned bytes, bool isWrite);
+
+/// Addresses of an address operand: ops[`op`] + inst.imm, or inst.imm alone.
+/// Decoded by decodeAddress below.
+void laneAddresses(const Warp &warp, const Inst &inst, unsigned op,
+                   uint64_t *address);
+
+/// Sets ops[`op`] and inst.imm from address operand `i`. Afterwards
+/// laneAddresses finds them.
+AddressOperand decodeAddress(Decoder &d, size_t i, unsigned op);
+
+/// inst.sub bits that the memory instructions share.
+enum : uint8_t {
+  kSpaceMask = 7,       ///< StateSpace.
+  kNarrowAddress = 8,   ///< The base is a 32-bit register.
+  kStrong = 16,
+  kSignedElement = 32,
+};
+
+/// Reads the state space of ld, st, atom, red ...; also consumes memory order,
+/// scope and cache modifiers. `strong` tells whether there was an order.
+StateSpace takeMemoryModifiers(Decoder &d, bool &strong);
+
+} // namespace flash::emu
+
+#endif // FLASH_LIB_EMULATOR_MEMORYACCESS_H

@@ -1,0 +1,136 @@
+//===- OpsControl.cpp - Barriers, fences, traps -----------------*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Branches, calls and returns are the decoder's and the scheduler's own.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Barriers.h"
+#include "Lanes.h"
+#include "Ops.h"
+#include "Scheduler.h"
+
+using namespace flash::emu;
+
+namespace {
+
+void runNothing(Warp &, const Inst &, uint32_t) {}
+
+void runTrap(Warp &warp, const Inst &inst, uint32_t mask) {
+  warp.cta->fatal(IssueKind::Trap, warp, &inst, mask,
+                  "the kernel trapped (trap, brkpt or a failed assertion)");
+}
+
+void runSyncWarp(Warp &warp, const Inst &inst, uint32_t mask) {
+  Cta &cta = *warp.cta;
+  if (cta.checker)
+    cta.checker->syncWarp(warp.id, mask, warp.live);
+}
+
+bool decodeBarrier(Decoder &d) {
+  bool isBar = d.root() == "bar";
+  d.meta.pipe = Pipe::Control;
+  if (d.take("warp")) {
+    if (!d.take("sync"))
+      return false;
+    d.inst.kind = Kind::Sync;
+    d.inst.flags |= kMeetsAnywhere;
+    d.inst.ops[kMemberMaskOp] = d.source(0, Type::B32);
+    d.setHandler(runSyncWarp);
+    d.setCountName("bar.warp.sync");
+    return d.expectOperands(1, 1);
+  }
+  d.take("cta");
+  d.inst.kind = Kind::Barrier;
+  d.setHandler(runNothing);
+  BarrierAction action;
+  size_t first = 0; // Index of the barrier operand.
+  if (d.take("sync"))
+    action = BarrierAction::Sync;
+  else if (d.take("arrive"))
+    action = BarrierAction::Arrive;
+  else if (d.take("red")) {
+    action = d.take("popc")  ? BarrierAction::Popc
+             : d.take("and") ? BarrierAction::And
+                             : BarrierAction::Or;
+    if (action == BarrierAction::Or)
+      d.take("or");
+    first = 1;
+  } else {
+    return false;
+  }
+  if (d.take("aligned") || isBar)
+    d.inst.flags |= kAligned;
+  size_t most = first ? 4 : 2;
+  size_t least = first ? 3 : action == BarrierAction::Arrive ? 2 : 1;
+  if (!d.expectOperands(least, most))
+    return false;
+  d.inst.sub = uint8_t(action);
+  if (first) {
+    d.takeType();
+    d.inst.ops[2] = action == BarrierAction::Popc
+                        ? d.target(0, Type::U32)
+                        : d.predicateTarget(d.operand(0));
+    uint32_t negated;
+    d.inst.ops[3] = d.predicate(d.operandCount() - 1, negated);
+    d.inst.imm = negated;
+  }
+  d.inst.ops[0] = d.source(first, Type::U32);
+  if (d.operandCount() == most) {
+    d.inst.n = 1;
+    d.inst.ops[1] = d.source(first + 1, Type::U32);
+  }
+  return true;
+}
+
+/// Memory is consistent here without fences; what they order is the strong
+/// accesses, which the race checker always takes as ordering.
+bool decodeFence(Decoder &d) {
+  for (std::string_view name : {"sc", "acq_rel", "acquire", "release", "cta",
+                                "cluster", "gpu", "sys", "gl"})
+    d.take(name);
+  d.meta.pipe = Pipe::Control;
+  d.setHandler(runNothing);
+  return d.expectOperands(0, 0);
+}
+
+bool decodeTrap(Decoder &d) {
+  d.meta.pipe = Pipe::Control;
+  d.inst.kind = Kind::Memory;
+  d.setHandler(runTrap);
+  return d.expectOperands(0, 0);
+}
+
+bool decodeNanosleep(Decoder &d) {
+  d.takeType();
+  d.source(0, Type::U32);
+  d.meta.pipe = Pipe::Control;
+  d.inst.kind = Kind::Yield;
+  d.inst.flags |= kPolls;
+  d.setHandler(runNothing);
+  return d.expectOperands(1, 1);
+}
+
+bool decodePmevent(Decoder &d) {
+  d.take("mask");
+  d.meta.pipe = Pipe::Control;
+  d.setHandler(runNothing);
+  return d.expectOperands(1, 1);
+}
+
+constexpr OpRow kOps[] = {
+    {"bar", decodeBarrier},         {"barrier", decodeBarrier},
+    {"membar", decodeFence},        {"fence", decodeFence},
+    {"trap", decodeTrap},           {"brkpt", decodeTrap},
+    {"nanosleep", decodeNanosleep}, {"pmevent", decodePmevent},
+};
+
+} // namespace
+
+Handler flash::emu::findTrapHandler() { return runTrap; }
+
+std::span<const OpRow> flash::emu::controlOps() { return kOps; }

@@ -1,0 +1,461 @@
+//===- OpsMatrix.cpp - mma, ldmatrix, stmatrix, movmatrix -------*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Fragment maps, with g = lane >> 2 and t = lane & 3; register r of a fragment
+// holds `per` elements of `bits` bits, numbered e from the lowest:
+//
+//   A   row g + 8 (r & 1)   k = per t + e + 4 per (r >> 1)
+//   B   k = per t + e + 4 per r          n = g
+//   C   row g + 8 (v >> 1)               n = 2 t + (v & 1)
+//
+// with per = 32 / bits. They cover 16-bit m16n8k8 and m16n8k16, tf32 m16n8k4
+// and m16n8k8, 8-bit m16n8k16 and m16n8k32 alike.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Lanes.h"
+#include "MemoryAccess.h"
+#include "Ops.h"
+#include "TensorCore.h"
+
+#include <cstring>
+
+using namespace flash::emu;
+using syntax::Operand;
+
+namespace {
+
+//===----------------------------------------------------------------------===//
+// mma
+//===----------------------------------------------------------------------===//
+
+/// inst.imm of a matrix product. Registers of D, A, B, C follow each other in
+/// Program::extra.
+struct MmaForm {
+  uint8_t k, dRegs, aRegs, bRegs, cRegs;
+  MmaInput a, b;
+  bool integer = false, aSigned = false, bSigned = false, saturate = false;
+
+  static MmaForm of(const Inst &inst) {
+    MmaForm form;
+    std::memcpy(&form, &inst.imm, std::min(sizeof(form), sizeof(inst.imm)));
+    form.aSigned = inst.sub & 1;
+    form.bSigned = inst.sub & 2;
+    form.saturate = inst.sub & 4;
+    form.integer = inst.sub & 8;
+    return form;
+  }
+};
+constexpr size_t kFormBytes = 7;
+
+template <typename Visit>
+void forA(unsigned bits, unsigned k, unsigned regs, Visit visit) {
+  unsigned per = 32 / bits;
+  for (unsigned r = 0; r < regs; ++r)
+    for (unsigned lane = 0; lane < 32; ++lane)
+      for (unsigned e = 0; e < per; ++e) {
+        unsigned row = (lane >> 2) + 8 * (r & 1);
+        unsigned col = per * (lane & 3) + e + 4 * per * (r >> 1);
+        visit(r, lane, e * bits, row * k + col);
+      }
+}
+
+template <typename Visit> void forB(unsigned bits, unsigned regs, Visit visit) {
+  unsigned per = 32 / bits;
+  for (unsigned r = 0; r < regs; ++r)
+    for (unsigned lane = 0; lane < 32; ++lane)
+      for (unsigned e = 0; e < per; ++e) {
+        unsigned row = per * (lane & 3) + e + 4 * per * r;
+        visit(r, lane, e * bits, row * 8 + (lane >> 2));
+      }
+}
+
+unsigned inputBits(MmaInput input) {
+  switch (input) {
+  case MmaInput::TF32:
+    return 32;
+  case MmaInput::E4M3:
+  case MmaInput::E5M2:
+    return 8;
+  default:
+    return 16;
+  }
+}
+
+uint32_t fieldMask(unsigned bits) {
+  return uint32_t((uint64_t(1) << bits) - 1);
+}
+
+void runMma(Warp &warp, const Inst &inst, uint32_t) {
+  MmaForm form = MmaForm::of(inst);
+  const uint32_t *regs = &warp.program->extra[inst.extra];
+  const uint32_t *dRegs = regs, *aRegs = dRegs + form.dRegs,
+                 *bRegs = aRegs + form.aRegs, *cRegs = bRegs + form.bRegs;
+  MmaOperand a, b;
+  const uint32_t *rows[4];
+  for (unsigned r = 0; r < form.aRegs; ++r)
+    rows[r] = sourceRow<uint32_t>(warp, aRegs[r]);
+  unsigned aBits = inputBits(form.a), bBits = inputBits(form.b);
+  forA(aBits, form.k, form.aRegs,
+       [&](unsigned r, unsigned lane, unsigned shift, unsigned index) {
+         a.set(index, form.a, rows[r][lane] >> shift & fieldMask(aBits));
+       });
+  for (unsigned r = 0; r < form.bRegs; ++r)
+    rows[r] = sourceRow<uint32_t>(warp, bRegs[r]);
+  forB(bBits, form.bRegs,
+       [&](unsigned r, unsigned lane, unsigned shift, unsigned index) {
+         b.set(index, form.b, rows[r][lane] >> shift & fieldMask(bBits));
+       });
+  alignas(32) float c[16 * 8];
+  bool halfC = form.cRegs == 2, halfD = form.dRegs == 2;
+  for (unsigned v = 0; v < 4; ++v) {
+    const uint32_t *row = sourceRow<uint32_t>(warp, cRegs[halfC ? v / 2 : v]);
+    for (unsigned lane = 0; lane < 32; ++lane) {
+      unsigned index =
+          ((lane >> 2) + 8 * (v >> 1)) * 8 + 2 * (lane & 3) + (v & 1);
+      c[index] = halfC ? f16ToFloat(row[lane] >> (16 * (v & 1)) & 0xffff)
+                       : std::bit_cast<float>(row[lane]);
+    }
+  }
+  DotSpec spec =
+      dotSpec(warp.cta->launch.config->chip, form.a, halfD);
+  multiplyTile(spec, form.k, a, b, c);
+  for (unsigned v = 0; v < 4; v += halfD ? 2 : 1) {
+    uint32_t *row = targetRow<uint32_t>(warp, dRegs[halfD ? v / 2 : v]);
+    for (unsigned lane = 0; lane < 32; ++lane) {
+      unsigned index =
+          ((lane >> 2) + 8 * (v >> 1)) * 8 + 2 * (lane & 3) + (v & 1);
+      row[lane] = halfD ? floatToF16(c[index]) | floatToF16(c[index + 1]) << 16
+                        : std::bit_cast<uint32_t>(c[index]);
+    }
+  }
+}
+
+/// 8-bit integers: exact, wrapping or saturating at 32 bits.
+void runMmaInteger(Warp &warp, const Inst &inst, uint32_t) {
+  MmaForm form = MmaForm::of(inst);
+  const uint32_t *regs = &warp.program->extra[inst.extra];
+  const uint32_t *dRegs = regs, *aRegs = dRegs + form.dRegs,
+                 *bRegs = aRegs + form.aRegs, *cRegs = bRegs + form.bRegs;
+  int32_t a[16 * 32], b[32 * 8];
+  auto value = [](uint32_t byte, bool isS) {
+    return isS ? int32_t(int8_t(byte)) : int32_t(byte & 0xff);
+  };
+  const uint32_t *rows[4];
+  for (unsigned r = 0; r < form.aRegs; ++r)
+    rows[r] = sourceRow<uint32_t>(warp, aRegs[r]);
+  forA(8, form.k, form.aRegs,
+       [&](unsigned r, unsigned lane, unsigned shift, unsigned index) {
+         a[index] = value(rows[r][lane] >> shift, form.aSigned);
+       });
+  for (unsigned r = 0; r < form.bRegs; ++r)
+    rows[r] = sourceRow<uint32_t>(warp, bRegs[r]);
+  forB(8, form.bRegs,
+       [&](unsigned r, unsigned lane, unsigned shift, unsigned index) {
+         b[index] = value(rows[r][lane] >> shift, form.bSigned);
+       });
+  uint32_t out[4][32];
+  for (unsigned v = 0; v < 4; ++v) {
+    const uint32_t *c = sourceRow<uint32_t>(warp, cRegs[v]);
+    for (unsigned lane = 0; lane < 32; ++lane) {
+      unsigned row = (lane >> 2) + 8 * (v >> 1), n = 2 * (lane & 3) + (v & 1);
+      int64_t sum = int32_t(c[lane]);
+      for (unsigned k = 0; k < form.k; ++k)
+        sum += int64_t(a[row * form.k + k]) * b[k * 8 + n];
+      if (form.saturate)
+        sum = std::clamp<int64_t>(sum, INT32_MIN, INT32_MAX);
+      out[v][lane] = uint32_t(sum);
+    }
+  }
+  for (unsigned v = 0; v < 4; ++v)
+    std::memcpy(targetRow<uint32_t>(warp, dRegs[v]), out[v], 128);
+}
+
+bool pushRegisters(Decoder &d, size_t i, unsigned count, bool isTarget,
+                   std::vector<uint32_t> &into) {
+  const Operand &op = d.operand(i);
+  size_t have = op.kind == Operand::Vector ? op.elements.size() : 1;
+  if (have != count)
+    return d.fail("operand " + std::to_string(i + 1) + ": expected " +
+                  std::to_string(count) + " registers, got " +
+                  std::to_string(have));
+  for (unsigned k = 0; k < count; ++k) {
+    const Operand &element =
+        op.kind == Operand::Vector ? op.elements[k] : op;
+    into.push_back(isTarget ? d.target(element, Type::B32)
+                            : d.source(element, Type::B32));
+  }
+  return !d.failed();
+}
+
+bool mmaInput(Type type, MmaInput &input) {
+  switch (type) {
+  case Type::F16: input = MmaInput::F16; return true;
+  case Type::BF16: input = MmaInput::BF16; return true;
+  case Type::TF32: input = MmaInput::TF32; return true;
+  case Type::E4M3: input = MmaInput::E4M3; return true;
+  case Type::E5M2: input = MmaInput::E5M2; return true;
+  default: return false;
+  }
+}
+
+bool decodeMma(Decoder &d) {
+  if (!d.take("sync") || !d.take("aligned"))
+    return d.unsupported("expected .sync.aligned");
+  static constexpr std::pair<std::string_view, unsigned> shapes[] = {
+      {"m16n8k4", 4}, {"m16n8k8", 8}, {"m16n8k16", 16}, {"m16n8k32", 32}};
+  unsigned k = 0;
+  for (auto [name, value] : shapes)
+    if (d.take(name))
+      k = value;
+  if (!k)
+    return d.unsupported("shape: expected m16n8k4, m16n8k8, m16n8k16 or "
+                         "m16n8k32");
+  if (!d.take("row") || !d.take("col"))
+    return d.unsupported("expected .row.col");
+  bool saturate = d.take("satfinite");
+  d.take("kind::f8f6f4");
+  Type dType = d.takeType(), aType = d.takeType(), bType = d.takeType(),
+       cType = d.takeType();
+  if (d.failed() || !d.expectOperands(4, 4))
+    return false;
+  MmaForm form{};
+  form.k = uint8_t(k);
+  bool integer = aType == Type::S8 || aType == Type::U8;
+  unsigned bits;
+  if (integer) {
+    if ((bType != Type::S8 && bType != Type::U8) || dType != Type::S32 ||
+        cType != Type::S32 || (k != 16 && k != 32))
+      return d.unsupported("8-bit integers: expected s32 accumulators and "
+                           "m16n8k16 or m16n8k32");
+    bits = 8;
+  } else {
+    if (saturate || !mmaInput(aType, form.a) || !mmaInput(bType, form.b))
+      return d.unsupported("input types");
+    bits = inputBits(form.a);
+    bool isFp8 = bits == 8;
+    if ((!isFp8 && form.a != form.b) || inputBits(form.b) != bits ||
+        k * bits > 256 || k * bits < 128)
+      return d.unsupported("shape and input types do not go together");
+    bool half = dType == Type::F16;
+    if ((dType != Type::F32 && !half) || (cType != Type::F32 && cType != Type::F16) ||
+        cType != dType || (half && aType != Type::F16 && !isFp8))
+      return d.unsupported("accumulator types");
+  }
+  form.aRegs = uint8_t(16 * k * bits / 1024);
+  form.bRegs = uint8_t(8 * k * bits / 1024);
+  form.dRegs = dType == Type::F16 ? 2 : 4;
+  form.cRegs = cType == Type::F16 ? 2 : 4;
+  std::vector<uint32_t> regs;
+  if (!pushRegisters(d, 0, form.dRegs, true, regs) ||
+      !pushRegisters(d, 1, form.aRegs, false, regs) ||
+      !pushRegisters(d, 2, form.bRegs, false, regs) ||
+      !pushRegisters(d, 3, form.cRegs, false, regs))
+    return false;
+  std::memcpy(&d.inst.imm, &form, kFormBytes);
+  d.inst.sub = (aType == Type::S8) | (bType == Type::S8) << 1 | saturate << 2 |
+               integer << 3;
+  d.inst.extra = d.extraSize();
+  for (uint32_t reg : regs)
+    d.pushExtra(reg);
+  d.inst.kind = Kind::Sync;
+  d.inst.flags |= kAligned;
+  d.meta.pipe = Pipe::Tensor;
+  d.meta.tensorFlops = 2 * 16 * 8 * k;
+  d.setHandler(integer ? runMmaInteger : runMma);
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// ldmatrix, stmatrix
+//===----------------------------------------------------------------------===//
+
+/// Where lane `lane` keeps elements of an 8x8 matrix of 16-bit elements: rows
+/// and columns of its low and high half.
+struct Half {
+  unsigned row, column;
+};
+Half matrixElement(unsigned lane, unsigned half, bool transposed) {
+  unsigned a = lane >> 2, b = 2 * (lane & 3) + half;
+  return transposed ? Half{b, a} : Half{a, b};
+}
+
+bool matrixAddresses(Warp &warp, const Inst &inst, bool isWrite,
+                     Access &access) {
+  access.mask = inst.n == 4 ? ~0u : (1u << (8 * inst.n)) - 1;
+  access.bytes = 16;
+  access.isWrite = isWrite;
+  laneAddresses(warp, inst, 0, access.address);
+  if (!resolve(warp, inst, StateSpace(inst.sub & kSpaceMask), access))
+    return false;
+  if (access.sharedMask != access.mask) {
+    warp.cta->fatal(IssueKind::OutOfBounds, warp, &inst,
+                    access.mask & ~access.sharedMask,
+                    "row addresses: expected shared memory");
+    return false;
+  }
+  if (warp.memory) {
+    uint32_t offset[32];
+    forLanes(access.mask,
+             [&](unsigned i) { offset[i] = uint32_t(access.address[i]); });
+    countShared(warp, inst, access.mask, offset, 16, isWrite);
+  }
+  return true;
+}
+
+/// Calls check(lane, shared offset, bytes) for what each lane receives or
+/// gives: memory is ordered by thread, not by who passed the address.
+template <typename Check>
+void checkMatrix(const Access &access, unsigned matrices, bool transposed,
+                 Check check) {
+  for (unsigned m = 0; m < matrices; ++m)
+    for (unsigned lane = 0; lane < 32; ++lane) {
+      Half low = matrixElement(lane, 0, transposed);
+      if (!transposed) {
+        check(lane,
+              uint32_t(access.address[8 * m + low.row]) + 2 * low.column, 4);
+        continue;
+      }
+      Half high = matrixElement(lane, 1, transposed);
+      check(lane, uint32_t(access.address[8 * m + low.row]) + 2 * low.column,
+            2);
+      check(lane, uint32_t(access.address[8 * m + high.row]) + 2 * high.column,
+            2);
+    }
+}
+
+constexpr uint8_t kTransposed = 64;
+
+void runLoadMatrix(Warp &warp, const Inst &inst, uint32_t) {
+  Access access;
+  if (!matrixAddresses(warp, inst, false, access))
+    return;
+  Cta &cta = *warp.cta;
+  bool transposed = inst.sub & kTransposed;
+  if (cta.checker)
+    checkMatrix(access, inst.n, transposed,
+                [&](unsigned lane, uint32_t offset, unsigned bytes) {
+                  Accessor who{uint16_t(warp.id), uint8_t(lane), false,
+                               warp.pcOf(inst)};
+                  Finding finding = cta.checker->read(who, offset, bytes,
+                                                      cta.checkUninitialised);
+                  if (finding.kind != Finding::None)
+                    reportFinding(warp, inst, lane, finding, false);
+                });
+  const uint32_t *targets = &warp.program->extra[inst.extra];
+  for (unsigned m = 0; m < inst.n; ++m) {
+    uint16_t matrix[8][8];
+    for (unsigned row = 0; row < 8; ++row)
+      std::memcpy(matrix[row], access.at[8 * m + row], 16);
+    uint32_t *out = targetRow<uint32_t>(warp, targets[m]);
+    if (!transposed) {
+      std::memcpy(out, matrix, sizeof(matrix));
+      continue;
+    }
+    for (unsigned lane = 0; lane < 32; ++lane) {
+      Half low = matrixElement(lane, 0, true), high = matrixElement(lane, 1, true);
+      out[lane] = matrix[low.row][low.column] |
+                  uint32_t(matrix[high.row][high.column]) << 16;
+    }
+  }
+}
+
+void runStoreMatrix(Warp &warp, const Inst &inst, uint32_t) {
+  Access access;
+  if (!matrixAddresses(warp, inst, true, access))
+    return;
+  Cta &cta = *warp.cta;
+  bool transposed = inst.sub & kTransposed;
+  if (cta.checker)
+    checkMatrix(access, inst.n, transposed,
+                [&](unsigned lane, uint32_t offset, unsigned bytes) {
+                  Accessor who{uint16_t(warp.id), uint8_t(lane), false,
+                               warp.pcOf(inst)};
+                  Finding finding =
+                      cta.checker->write(who, offset, bytes, false);
+                  if (finding.kind != Finding::None)
+                    reportFinding(warp, inst, lane, finding, true);
+                });
+  const uint32_t *sources = &warp.program->extra[inst.extra];
+  for (unsigned m = 0; m < inst.n; ++m) {
+    const uint32_t *in = sourceRow<uint32_t>(warp, sources[m]);
+    for (unsigned lane = 0; lane < 32; ++lane)
+      for (unsigned half = 0; half < 2; ++half) {
+        Half at = matrixElement(lane, half, transposed);
+        uint16_t value = uint16_t(in[lane] >> (16 * half));
+        std::memcpy(access.at[8 * m + at.row] + 2 * at.column, &value, 2);
+      }
+  }
+}
+
+bool decodeMatrixAccess(Decoder &d, bool isLoad) {
+  if (!d.take("sync") || !d.take("aligned") || !d.take("m8n8"))
+    return d.unsupported("expected .sync.aligned.m8n8");
+  unsigned count = d.take("x1") ? 1 : d.take("x2") ? 2 : d.take("x4") ? 4 : 0;
+  bool transposed = d.take("trans");
+  bool shared = d.take("shared") || d.take("shared::cta");
+  if (!count || d.takeType() != Type::B16)
+    return d.unsupported("expected .x1, .x2 or .x4 and .b16");
+  if (!d.expectOperands(2, 2))
+    return false;
+  std::vector<uint32_t> regs;
+  if (!pushRegisters(d, isLoad ? 0 : 1, count, isLoad, regs))
+    return false;
+  d.inst.n = uint8_t(count);
+  AddressOperand address = decodeAddress(d, isLoad ? 1 : 0, 0);
+  // A 32-bit or symbolic address can only mean shared memory.
+  if (!address.base64 || address.symbolSpace == StateSpace::Shared)
+    shared = true;
+  d.inst.sub |= uint8_t(shared ? StateSpace::Shared : StateSpace::Generic) |
+                (transposed ? kTransposed : 0);
+  d.inst.extra = d.extraSize();
+  for (uint32_t reg : regs)
+    d.pushExtra(reg);
+  d.inst.kind = Kind::Sync;
+  d.inst.flags |= kAligned;
+  d.meta.pipe = Pipe::LSU;
+  d.setHandler(isLoad ? runLoadMatrix : runStoreMatrix);
+  return true;
+}
+
+bool decodeLdmatrix(Decoder &d) { return decodeMatrixAccess(d, true); }
+bool decodeStmatrix(Decoder &d) { return decodeMatrixAccess(d, false); }
+
+void runMoveMatrix(Warp &warp, const Inst &inst, uint32_t) {
+  const uint32_t *in = sourceRow<uint32_t>(warp, inst.ops[1]);
+  uint16_t matrix[8][8];
+  std::memcpy(matrix, in, sizeof(matrix));
+  uint32_t *out = targetRow<uint32_t>(warp, inst.ops[0]);
+  for (unsigned lane = 0; lane < 32; ++lane) {
+    Half low = matrixElement(lane, 0, true), high = matrixElement(lane, 1, true);
+    out[lane] = matrix[low.row][low.column] |
+                uint32_t(matrix[high.row][high.column]) << 16;
+  }
+}
+
+bool decodeMovmatrix(Decoder &d) {
+  if (!d.take("sync") || !d.take("aligned") || !d.take("m8n8") ||
+      !d.take("trans") || d.takeType() != Type::B16)
+    return false;
+  d.inst.ops[0] = d.target(0, Type::B32);
+  d.inst.ops[1] = d.source(1, Type::B32);
+  d.inst.kind = Kind::Sync;
+  d.inst.flags |= kAligned;
+  d.setHandler(runMoveMatrix);
+  return d.expectOperands(2, 2);
+}
+
+constexpr OpRow kOps[] = {
+    {"mma", decodeMma},
+    {"ldmatrix", decodeLdmatrix},
+    {"stmatrix", decodeStmatrix},
+    {"movmatrix", decodeMovmatrix},
+};
+
+} // namespace
+
+std::span<const OpRow> flash::emu::matrixOps() { return kOps; }

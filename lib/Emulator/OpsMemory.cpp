@@ -1,0 +1,264 @@
+//===- OpsMemory.cpp - ld, st, prefetch -------------------------*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "MemoryAccess.h"
+#include "Ops.h"
+#include "Types.h"
+
+#include <cstring>
+
+using namespace flash::emu;
+using syntax::Operand;
+
+namespace {
+
+/// inst.n: number of elements in bits 0-3, register width in bits 4-5.
+enum : uint8_t { kReg16 = 0x10, kReg64 = 0x20 };
+
+void countAccess(Warp &warp, const Inst &inst, const Access &access) {
+  if (!warp.memory)
+    return;
+  if (access.sharedMask) {
+    uint32_t offset[32];
+    forLanes(access.sharedMask,
+             [&](unsigned i) { offset[i] = uint32_t(access.address[i]); });
+    countShared(warp, inst, access.sharedMask, offset, access.bytes,
+                access.isWrite);
+  }
+  if (access.globalMask)
+    countGlobal(warp, inst, access.globalMask, access.address, access.bytes,
+                access.isWrite);
+  uint32_t rest = access.mask & ~access.sharedMask & ~access.globalMask;
+  if (rest) {
+    MemoryCounts &counts = warp.memory[warp.pcOf(inst)];
+    auto space = StateSpace(inst.sub & kSpaceMask);
+    Space to = space == StateSpace::Param   ? Space::Param
+               : space == StateSpace::Const ? Space::Const
+                                            : Space::Local;
+    (access.isWrite ? counts.stored : counts.loaded)[unsigned(to)] +=
+        uint64_t(std::popcount(rest)) * access.bytes;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// ld
+//===----------------------------------------------------------------------===//
+
+template <typename T, typename Row>
+void loadElements(Warp &warp, const uint32_t *targets, unsigned count,
+                  const Access &access, Row keep) {
+  for (unsigned e = 0; e < count; ++e) {
+    Row *out = targetRow<Row>(warp, targets[e]);
+    forLanes(access.mask, [&](unsigned i) {
+      T value;
+      std::memcpy(&value, access.at[i] + e * sizeof(T), sizeof(T));
+      // Sign or zero extension to the register, whose own width cuts it off.
+      out[i] = Row(std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>(
+                   value)) &
+               keep;
+    });
+  }
+}
+
+template <typename T>
+void runLoad(Warp &warp, const Inst &inst, uint32_t mask) {
+  unsigned count = inst.n & 15;
+  Access access;
+  access.mask = mask;
+  access.bytes = unsigned(sizeof(T)) * count;
+  access.strong = inst.sub & kStrong;
+  laneAddresses(warp, inst, 0, access.address);
+  if (!resolve(warp, inst, StateSpace(inst.sub & kSpaceMask), access))
+    return;
+  if (access.sharedMask | access.globalMask)
+    checkLoad(warp, inst, access);
+  countAccess(warp, inst, access);
+  const uint32_t *targets = &warp.program->extra[inst.extra];
+  if (inst.n & kReg64)
+    loadElements<T, uint64_t>(warp, targets, count, access, ~uint64_t(0));
+  else
+    loadElements<T, uint32_t>(warp, targets, count, access,
+                              inst.n & kReg16 ? 0xffffu : ~0u);
+}
+
+//===----------------------------------------------------------------------===//
+// st
+//===----------------------------------------------------------------------===//
+
+template <typename T>
+void runStore(Warp &warp, const Inst &inst, uint32_t mask) {
+  unsigned count = inst.n & 15;
+  Access access;
+  access.mask = mask;
+  access.bytes = unsigned(sizeof(T)) * count;
+  access.isWrite = true;
+  access.strong = inst.sub & kStrong;
+  laneAddresses(warp, inst, 0, access.address);
+  if (!resolve(warp, inst, StateSpace(inst.sub & kSpaceMask), access))
+    return;
+  countAccess(warp, inst, access);
+  const uint32_t *sources = &warp.program->extra[inst.extra];
+  alignas(32) T data[32][32 / sizeof(T)];
+  for (unsigned e = 0; e < count; ++e)
+    if (inst.n & kReg64) {
+      const uint64_t *in = sourceRow<uint64_t>(warp, sources[e]);
+      for (unsigned i = 0; i < 32; ++i)
+        data[i][e] = T(in[i]);
+    } else {
+      const uint32_t *in = sourceRow<uint32_t>(warp, sources[e]);
+      for (unsigned i = 0; i < 32; ++i)
+        data[i][e] = T(in[i]);
+    }
+  bool checked = (access.sharedMask && warp.cta->checker) || access.globalMask;
+  forLanes(mask, [&](unsigned i) {
+    const auto *bytes = reinterpret_cast<const std::byte *>(data[i]);
+    if (checked)
+      checkStore(warp, inst, access, i, bytes);
+    std::memcpy(access.at[i], bytes, access.bytes);
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Decoding
+//===----------------------------------------------------------------------===//
+
+/// Elements of a vector or scalar operand.
+std::span<const Operand> elementsOf(const Operand &operand) {
+  if (operand.kind == Operand::Vector)
+    return operand.elements;
+  return {&operand, 1};
+}
+
+unsigned takeVector(Decoder &d) {
+  if (d.take("v2"))
+    return 2;
+  if (d.take("v4"))
+    return 4;
+  if (d.take("v8"))
+    return 8;
+  return 1;
+}
+
+/// What ld and st have in common. `elements` are the register operands.
+bool decodeAccess(Decoder &d, bool isLoad) {
+  bool strong;
+  StateSpace space = takeMemoryModifiers(d, strong);
+  bool hint = d.take("L2::cache_hint");
+  unsigned count = takeVector(d);
+  Type type = d.takeType();
+  unsigned bytes = bitsOf(type) / 8;
+  if (d.failed())
+    return false;
+  if (bytes == 0 || bytes > 8 || bytes * count > 32)
+    return d.unsupported("expected at most 32 bytes in elements of 1 to 8");
+  if (!d.expectOperands(hint ? 3 : 2, hint ? 3 : 2))
+    return false;
+  d.meta.pipe = Pipe::LSU;
+  d.inst.kind = Kind::Memory;
+  const Operand &data = d.operand(isLoad ? 0 : 1);
+  std::span<const Operand> elements = elementsOf(data);
+  if (elements.size() != count)
+    return d.fail("vector operand: expected " + std::to_string(count) +
+                  " elements, got " + std::to_string(elements.size()));
+  unsigned width = 0;
+  std::vector<uint32_t> ops;
+  for (const Operand &element : elements) {
+    unsigned bits = d.registerBits(element);
+    if (bits && width && bits != width)
+      return d.fail("vector operand: expected registers of one width");
+    width = bits ? bits : width;
+  }
+  for (const Operand &element : elements) {
+    if (isLoad) {
+      ops.push_back(d.wideTarget(element, type));
+      continue;
+    }
+    // An immediate in a vector takes the width of its neighbours.
+    Type as = element.kind != Operand::Reg && width == 64 && bytes < 8
+                  ? Type::B64
+                  : type;
+    ops.push_back(d.wideSource(element, as));
+  }
+  if (!width)
+    width = bytes == 8 ? 64 : 32;
+  d.inst.n = uint8_t(count) | (width == 64 ? kReg64 : width == 16 ? kReg16 : 0);
+  AddressOperand address = decodeAddress(d, isLoad ? 1 : 0, 0);
+  // `.param` of a call lies in local memory.
+  if (space == StateSpace::Param && address.symbolSpace == StateSpace::Local)
+    space = StateSpace::Local;
+  if (space == StateSpace::Generic &&
+      address.symbolSpace != StateSpace::Generic)
+    space = address.symbolSpace;
+  d.inst.sub |= uint8_t(space) | (strong ? kStrong : 0);
+  if (strong && isLoad)
+    d.inst.flags |= kPolls;
+  d.inst.extra = d.extraSize();
+  for (uint32_t op : ops)
+    d.pushExtra(op);
+  static constexpr std::string_view names[] = {"",       ".global", ".shared",
+                                               ".local", ".param",  ".const"};
+  d.setCountName(std::string(isLoad ? "ld" : "st") +
+                 std::string(names[unsigned(space)]));
+  bool isS = isSigned(type);
+  if (isLoad)
+    d.setHandler(bytes == 1   ? (isS ? runLoad<int8_t> : runLoad<uint8_t>)
+                 : bytes == 2 ? (isS ? runLoad<int16_t> : runLoad<uint16_t>)
+                 : bytes == 4 ? (isS ? runLoad<int32_t> : runLoad<uint32_t>)
+                              : runLoad<uint64_t>);
+  else
+    d.setHandler(bytes == 1   ? runStore<uint8_t>
+                 : bytes == 2 ? runStore<uint16_t>
+                 : bytes == 4 ? runStore<uint32_t>
+                              : runStore<uint64_t>);
+  return true;
+}
+
+bool decodeLd(Decoder &d) { return decodeAccess(d, true); }
+bool decodeSt(Decoder &d) { return decodeAccess(d, false); }
+
+//===----------------------------------------------------------------------===//
+// Cache management: no effect on values
+//===----------------------------------------------------------------------===//
+
+void runNothing(Warp &, const Inst &, uint32_t) {}
+
+bool decodePrefetch(Decoder &d) {
+  bool strong;
+  takeMemoryModifiers(d, strong);
+  for (std::string_view level : {"L1", "L2", "L2::evict_last",
+                                 "L2::evict_normal", "tensormap"})
+    d.take(level);
+  if (d.operandCount() == 2)
+    return d.unsupported("tensor map prefetch");
+  d.address(0);
+  d.meta.pipe = Pipe::LSU;
+  d.setHandler(runNothing);
+  return d.expectOperands(1, 1);
+}
+
+bool decodeCreatePolicy(Decoder &d) {
+  while (!d.peekNext().empty() && parseType(d.peekNext()) == Type::None)
+    d.takeNext();
+  Type type = d.takeType();
+  d.inst.ops[0] = d.target(0, type);
+  d.inst.ops[1] = d.constant64(0);
+  d.setHandlers(elementwise<uint64_t, uint64_t>([](uint64_t a) { return a; }));
+  return bitsOf(type) == 64;
+}
+
+constexpr OpRow kOps[] = {
+    {"ld", decodeLd},
+    {"ldu", decodeLd},
+    {"st", decodeSt},
+    {"prefetch", decodePrefetch},
+    {"prefetchu", decodePrefetch},
+    {"createpolicy", decodeCreatePolicy},
+};
+
+} // namespace
+
+std::span<const OpRow> flash::emu::memoryOps() { return kOps; }

@@ -1,0 +1,127 @@
+//===- Program.h - A kernel, decoded ----------------------------*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What the executor runs: instructions with a function pointer each, operands
+// as byte offsets into two banks, blocks laid out so that every loop is
+// contiguous and the lowest pc of a diverged warp is always the one to run.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FLASH_LIB_EMULATOR_PROGRAM_H
+#define FLASH_LIB_EMULATOR_PROGRAM_H
+
+#include "Syntax.h"
+#include "flash/Emulator/Emulator.h"
+
+#include <cstdlib>
+#include <memory>
+
+namespace flash::emu {
+
+struct Warp;
+struct Inst;
+
+/// Executes one instruction for the lanes of `mask` (never empty).
+using Handler = void (*)(Warp &warp, const Inst &inst, uint32_t mask);
+
+/// How the main loop treats an instruction.
+enum class Kind : uint8_t {
+  Plain,   ///< Falls through and cannot fail.
+  Memory,  ///< Falls through; may stop the launch.
+  Branch,  ///< To `imm` for the lanes of its guard.
+  Indexed, ///< brx.idx: to extra[...] by register.
+  Exit,
+  Barrier, ///< May block the lanes; see Cta.h.
+  Sync,    ///< Needs the lanes of its member mask, or `.aligned`: all lanes.
+  Yield,   ///< nanosleep and polling loads: let others run.
+};
+
+enum : uint8_t {
+  kLeader = 1,    ///< First instruction of a block.
+  kTracked = 2,   ///< Touches a register that may be uninitialised.
+  kPolls = 4,     ///< A loop with it may wait for another lane or warp.
+  kAligned = 8,   ///< Needs every live lane of the warp.
+};
+
+/// Operands are byte offsets: into the constant rows with kConstantBank set,
+/// else into the warp's register file. Rows hold 32 lanes of 4 bytes (8 for
+/// 64-bit values), predicates are one 32-bit mask.
+constexpr uint32_t kConstantBank = 1u << 31;
+/// Until registers have rows, an operand is a register number with this set.
+constexpr uint32_t kVirtual = 1u << 30;
+
+/// Offset of a mask that is always all ones: the guard of unguarded ones.
+constexpr uint32_t kTrueMask = 0;
+/// Offset of a row that takes values nobody wants (`_`).
+constexpr uint32_t kScratchRow = 128;
+constexpr uint32_t kFirstRow = 128 + 512;
+
+struct Inst {
+  Handler full = nullptr;   ///< All 32 lanes active.
+  Handler masked = nullptr; ///< Any subset.
+  uint32_t guard = kTrueMask;
+  uint32_t guardXor = 0;
+  uint32_t ops[6] = {};
+  uint64_t imm = 0;
+  uint32_t extra = 0; ///< First of further operands, in Program::extra.
+  Kind kind = Kind::Plain;
+  uint8_t flags = 0;
+  uint8_t n = 0;   ///< Number of elements, or the instruction's own use.
+  uint8_t sub = 0; ///< The instruction's own use.
+};
+static_assert(sizeof(Inst) == 64);
+
+/// What is known of an instruction and not needed to run it.
+struct Meta {
+  uint32_t line = 0;
+  uint32_t location = 0;
+  uint32_t opcode = 0; ///< Index into Program::opcodes.
+  Pipe pipe = Pipe::ALU;
+  bool select = false; ///< selp: its third use says which of the others counts.
+  uint32_t tensorFlops = 0;
+  uint32_t firstUse = 0, uses = 0; ///< In Program::registerLists.
+  uint32_t firstDef = 0, defs = 0;
+};
+
+struct AlignedDelete {
+  void operator()(std::byte *p) const { std::free(p); }
+};
+using AlignedBytes = std::unique_ptr<std::byte[], AlignedDelete>;
+
+/// 64-byte aligned, zeroed memory.
+AlignedBytes allocateAligned(size_t bytes);
+
+struct Program {
+  const syntax::Module *module = nullptr;
+  KernelInfo info;
+  std::vector<Inst> code;
+  std::vector<Meta> meta;
+  std::vector<uint32_t> extra;
+  std::vector<uint32_t> registerLists;
+  std::vector<std::string> opcodes;
+  AlignedBytes constants;
+  uint32_t constantBytes = 0;
+  uint32_t registerBytes = 0;
+  uint32_t localBytes = 0;     ///< Per thread, `.param` of calls included.
+  uint32_t trackedRegisters = 0; ///< Registers that keep an initialised mask.
+  /// Register number -> number of that mask, ~0 for others; empty if none is
+  /// tracked.
+  std::vector<uint32_t> trackedNumber;
+  /// `.const` image, addressed from 0.
+  std::vector<std::byte> constImage;
+  /// `.global` variables that the kernel names. Their addresses are fixed
+  /// when decoding; every launch starts them from their initial values.
+  struct Global {
+    const syntax::Variable *variable;
+    uint64_t address;
+  };
+  std::vector<Global> globals;
+};
+
+} // namespace flash::emu
+
+#endif // FLASH_LIB_EMULATOR_PROGRAM_H

@@ -1,0 +1,432 @@
+//===- Scheduler.cpp - Running the warps of a CTA ---------------*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A warp holds groups of lanes, each at one pc. Blocks are laid out so that
+// running the group with the lowest pc makes groups meet again as early as
+// possible; groups at the same pc merge. A group that goes round a polling
+// loop steps back, so that one lane may wait for another.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Lanes.h"
+#include "Machine.h"
+#include "Scheduler.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+using namespace flash::emu;
+
+namespace {
+
+/// Polling rounds a group makes before other groups of its warp get a turn.
+constexpr uint32_t kSpinLimit = 32;
+/// Longest turn of a warp, in instructions.
+constexpr uint32_t kMaxQuantum = 4096;
+
+/// Keeps the initialised masks of tracked registers. False after reporting a
+/// use that matters.
+void trackRegisters(Warp &warp, const Inst &inst, uint32_t mask) {
+  const Program &program = *warp.program;
+  const Meta &meta = program.meta[warp.pcOf(inst)];
+  const uint32_t *uses = &program.registerLists[meta.firstUse];
+  const uint32_t *defs = &program.registerLists[meta.firstDef];
+  auto maskOf = [&](uint32_t reg) -> uint32_t {
+    uint32_t number = program.trackedNumber[reg];
+    return number == ~0u ? ~0u : warp.initialised[number];
+  };
+  uint32_t ready = ~0u;
+  if (meta.select && meta.uses >= 3) {
+    uint32_t choice = predicateOf(warp, inst.ops[3]) ^ uint32_t(inst.imm);
+    ready = (choice & maskOf(uses[0])) | (~choice & maskOf(uses[1]));
+    ready &= maskOf(uses[2]);
+  } else {
+    for (uint32_t i = 0; i < meta.uses; ++i)
+      ready &= maskOf(uses[i]);
+  }
+  bool passesOn = inst.kind == Kind::Plain;
+  if (!passesOn && (mask & ~ready)) {
+    if (warp.cta->wants(IssueKind::Uninitialised, warp, &inst))
+      warp.cta->report(IssueKind::Uninitialised, warp, &inst, mask & ~ready,
+                       "an operand was never written by these lanes");
+    ready = ~0u;
+  }
+  for (uint32_t i = 0; i < meta.defs; ++i) {
+    uint32_t number = program.trackedNumber[defs[i]];
+    if (number == ~0u)
+      continue;
+    uint32_t &state = warp.initialised[number];
+    state = (state & ~mask) | (passesOn ? ready & mask : mask);
+  }
+}
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Groups
+//===----------------------------------------------------------------------===//
+
+/// Merges groups that met and returns the one to run, or null if none can.
+Group *Cta::pick(Warp &warp) {
+  auto &groups = warp.groups;
+  if (groups.size() > 1) {
+    for (size_t i = 0; i < groups.size(); ++i)
+      for (size_t k = i + 1; k < groups.size();) {
+        bool meet = groups[i].pc == groups[k].pc &&
+                    groups[i].state != Group::AtBarrier &&
+                    groups[k].state != Group::AtBarrier;
+        if (!meet) {
+          ++k;
+          continue;
+        }
+        groups[i].mask |= groups[k].mask;
+        groups[i].state = Group::Runnable;
+        groups.erase(groups.begin() + k);
+      }
+  }
+  for (unsigned round = 0; round < 2; ++round) {
+    Group *best = nullptr;
+    for (Group &group : groups)
+      if (group.state == Group::Runnable && (!best || group.pc < best->pc))
+        best = &group;
+    if (best)
+      return best;
+    for (Group &group : groups)
+      if (group.state == Group::Spinning)
+        group.state = Group::Runnable;
+  }
+  return nullptr;
+}
+
+void Cta::exitLanes(Warp &warp, uint32_t lanes) {
+  warp.live &= ~lanes;
+  for (Group &group : warp.groups) {
+    group.mask &= ~lanes;
+    // Who waited for these lanes may go on.
+    if (group.state == Group::WaitLanes)
+      group.state = Group::Runnable;
+  }
+  std::erase_if(warp.groups, [](const Group &g) { return g.mask == 0; });
+  if (!warp.live) {
+    warp.async.drain(warp);
+    checkBarriers();
+  }
+}
+
+/// Whether the lanes that `inst` needs are all in `lanes`. If not, `group`
+/// waits for them; its lanes outside `lanes` (guarded off) go on alone.
+bool Cta::syncReady(Warp &warp, Group &group, const Inst &inst,
+                    uint32_t lanes) {
+  uint32_t needed = warp.live;
+  if (!(inst.flags & kAligned)) {
+    uint32_t members =
+        sourceRow<uint32_t>(warp, inst.ops[kMemberMaskOp])[std::countr_zero(lanes)];
+    needed &= members;
+    if (lanes & ~members) {
+      fatal(IssueKind::Divergence, warp, &inst, lanes & ~members,
+            "these lanes execute the instruction but are not in its member "
+            "mask");
+      return false;
+    }
+  }
+  if ((needed & ~lanes) == 0)
+    return true;
+  uint32_t pc = warp.pcOf(inst);
+  // bar.warp.sync may be met at several places.
+  if (inst.flags & kMeetsAnywhere) {
+    uint32_t there = lanes;
+    for (Group &other : warp.groups)
+      if (&other != &group && other.state == Group::WaitLanes &&
+          (warp.program->code[other.pc].flags & kMeetsAnywhere))
+        there |= other.mask;
+    if ((needed & ~there) == 0) {
+      if (checker)
+        checker->syncWarp(warp.id, needed, warp.live);
+      for (Group &other : warp.groups)
+        if (&other != &group && (other.mask & needed)) {
+          other.state = Group::Runnable;
+          ++other.pc;
+        }
+      return true;
+    }
+  }
+  uint32_t rest = group.mask & ~lanes;
+  group.mask = lanes;
+  group.pc = pc;
+  group.state = Group::WaitLanes;
+  if (rest)
+    warp.groups.push_back({pc + 1, rest, Group::Runnable, 0});
+  return false;
+}
+
+//===----------------------------------------------------------------------===//
+// The main loop
+//===----------------------------------------------------------------------===//
+
+void Cta::runWarp(Warp &warp, uint32_t quantum) {
+  const Inst *code = warp.program->code.data();
+  uint64_t *issued = warp.issued;
+  const std::byte *registers = warp.registers;
+  uint32_t left = quantum;
+  Group *group = pick(warp);
+  while (group && left) {
+    uint32_t pc = group->pc;
+    uint32_t active = group->mask;
+    bool alone = warp.groups.size() == 1;
+    bool stay = true;
+    while (stay && left) {
+      const Inst &inst = code[pc];
+      ++issued[pc];
+      --left;
+      uint32_t guard =
+          *reinterpret_cast<const uint32_t *>(registers + inst.guard);
+      uint32_t mask = active & (guard ^ inst.guardXor);
+      if (inst.kind == Kind::Plain && !(inst.flags & kTracked)) [[likely]] {
+        if (mask == ~0u)
+          inst.full(warp, inst, mask);
+        else if (mask)
+          inst.masked(warp, inst, mask);
+        ++pc;
+      } else {
+        if (inst.flags & kTracked)
+          trackRegisters(warp, inst,
+                         inst.kind == Kind::Branch ? active : mask);
+        switch (inst.kind) {
+        case Kind::Plain:
+        case Kind::Memory:
+        case Kind::Yield:
+          if (mask)
+            (mask == ~0u ? inst.full : inst.masked)(warp, inst, mask);
+          if (inst.flags & kPolls)
+            warp.polled = true;
+          ++pc;
+          if (inst.kind != Kind::Plain &&
+              launch.stop.load(std::memory_order_relaxed)) {
+            group->pc = pc;
+            executed += quantum - left;
+            return;
+          }
+          break;
+        case Kind::Branch: {
+          uint32_t target = uint32_t(inst.imm);
+          if (!mask) {
+            ++pc;
+            break;
+          }
+          uint32_t stays = active & ~mask;
+          bool backwards = target <= pc;
+          if (stays) {
+            group->pc = pc + 1;
+            group->mask = stays;
+            warp.groups.push_back({target, mask, Group::Runnable, 0});
+            stay = false;
+          } else {
+            pc = target;
+          }
+          if (backwards && warp.polled) {
+            warp.polled = false;
+            if (++warp.spins >= kSpinLimit) {
+              warp.spins = 0;
+              if (stays)
+                warp.groups.back().state = Group::Spinning;
+              else {
+                group->pc = pc;
+                group->state = Group::Spinning;
+                stay = false;
+              }
+              left = std::min(left, 1u); // Let other warps run.
+            }
+          }
+          break;
+        }
+        case Kind::Indexed: {
+          const uint32_t *index = sourceRow<uint32_t>(warp, inst.ops[0]);
+          uint32_t rest = mask;
+          group->mask = active & ~mask;
+          group->pc = pc + 1;
+          while (rest) {
+            uint32_t value = index[std::countr_zero(rest)];
+            uint32_t same = 0;
+            forLanes(rest, [&](unsigned lane) {
+              same |= uint32_t(index[lane] == value) << lane;
+            });
+            rest &= ~same;
+            if (value >= inst.imm) {
+              fatal(IssueKind::OutOfBounds, warp, &inst, same,
+                    "branch index " + std::to_string(value) +
+                        ": expected less than " + std::to_string(inst.imm));
+              executed += quantum - left;
+              return;
+            }
+            warp.groups.push_back({warp.program->extra[inst.extra + value],
+                                   same, Group::Runnable, 0});
+          }
+          std::erase_if(warp.groups, [](const Group &g) { return !g.mask; });
+          stay = false;
+          break;
+        }
+        case Kind::Exit:
+          if (mask) {
+            group->pc = pc + 1;
+            exitLanes(warp, mask);
+            stay = false;
+          } else {
+            ++pc;
+          }
+          break;
+        case Kind::Sync:
+        case Kind::Barrier:
+          if (!mask) {
+            ++pc;
+            break;
+          }
+          if ((inst.kind == Kind::Sync || (inst.flags & kAligned)) &&
+              !syncReady(warp, *group, inst, mask)) {
+            --issued[pc]; // It counts when it executes.
+            stay = false;
+            break;
+          }
+          if (inst.kind == Kind::Sync) {
+            (mask == ~0u ? inst.full : inst.masked)(warp, inst, mask);
+            ++pc;
+            if (warp.groups.size() > 1 || launch.stop) {
+              group->pc = pc;
+              stay = false;
+            }
+            break;
+          }
+          if (uint32_t rest = active & ~mask) {
+            group->mask = mask;
+            group->pc = pc;
+            uint32_t at = pc;
+            warp.groups.push_back({at + 1, rest, Group::Runnable, 0});
+            group = nullptr;
+            for (Group &g : warp.groups)
+              if (g.mask == mask)
+                group = &g;
+          }
+          group->pc = pc;
+          if (!arriveAtBarrier(warp, *group, inst, mask) &&
+              group->pc == pc)
+            ++group->pc;
+          stay = false;
+          break;
+        }
+      }
+      if (!alone && stay && (code[pc].flags & kLeader)) {
+        group->pc = pc;
+        stay = false;
+      }
+    }
+    if (stay)
+      group->pc = pc; // The turn is over in the middle of a block.
+    if (launch.stop.load(std::memory_order_relaxed))
+      break;
+    group = pick(warp);
+  }
+  executed += quantum - left;
+}
+
+void Cta::run(uint64_t index) {
+  start(index);
+  const LaunchConfig &config = *launch.config;
+  bool randomAsync = config.async == AsyncMode::Random;
+  std::vector<uint32_t> order(warps.size());
+  for (uint32_t i = 0; i < order.size(); ++i)
+    order[i] = i;
+  while (!launch.stop.load(std::memory_order_relaxed)) {
+    // One round: every warp that can run gets a turn, in a random order.
+    for (size_t i = order.size(); i > 1; --i)
+      std::swap(order[i - 1], order[random.below(uint32_t(i))]);
+    bool ran = false, alive = false;
+    for (uint32_t w : order) {
+      Warp &warp = warps[w];
+      if (!warp.live)
+        continue;
+      alive = true;
+      if (!pick(warp))
+        continue;
+      ran = true;
+      if (randomAsync && random.below(2))
+        warp.async.step(warp);
+      runWarp(warp, 1 + random.below(kMaxQuantum));
+      if (launch.stop.load(std::memory_order_relaxed))
+        return;
+    }
+    if (!alive)
+      return;
+    if (!ran) {
+      // The last lanes of a warp may have exited since.
+      bool changed = false;
+      for (Warp &warp : warps)
+        changed |= warp.live && pick(warp);
+      if (!changed) {
+        deadlock();
+        return;
+      }
+    }
+    if (executed > config.instructionBudget) {
+      Warp &warp = warps[order[0]];
+      for (Warp &other : warps)
+        if (other.live && pick(other)) {
+          const Inst &inst = other.program->code[pick(other)->pc];
+          fatal(IssueKind::Budget, other, &inst, other.live,
+                "the CTA executed more than " +
+                    std::to_string(config.instructionBudget) +
+                    " warp instructions; this warp is here");
+          return;
+        }
+      fatal(IssueKind::Budget, warp, nullptr, warp.live,
+            "the instruction budget ran out");
+      return;
+    }
+  }
+}
+
+/// Nothing can run: says where every warp stands and why.
+void Cta::deadlock() {
+  std::string text;
+  const Inst *where = nullptr;
+  Warp *first = nullptr;
+  bool diverged = false;
+  for (Warp &warp : warps)
+    for (Group &group : warp.groups) {
+      const Inst &inst = warp.program->code[group.pc];
+      if (!where) {
+        where = &inst;
+        first = &warp;
+      }
+      if (group.state == Group::WaitLanes && !diverged) {
+        diverged = true;
+        where = &inst;
+        first = &warp;
+      }
+      const Meta &meta = warp.program->meta[group.pc];
+      char line[160];
+      std::snprintf(line, sizeof(line), "\n  warp %u lanes 0x%08x, line %u: %s",
+                    warp.id, group.mask, meta.line,
+                    group.state == Group::WaitLanes
+                        ? "waits for lanes of its warp"
+                        : "waits at a barrier");
+      text += line;
+      if (group.state == Group::AtBarrier)
+        text += " " + std::to_string(group.barrier);
+    }
+  text += barrierState();
+  if (!first) {
+    first = &warps[0];
+    where = nullptr;
+  }
+  // A warp that waits for its own lanes is the cause, whoever waits for it.
+  if (diverged)
+    fatal(IssueKind::Divergence, *first, where, first->live,
+          "the instruction needs lanes that never come:" + text);
+  else
+    fatal(IssueKind::Deadlock, *first, where, first->live,
+          "no warp can go on:" + text);
+}
