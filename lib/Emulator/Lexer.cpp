@@ -8,6 +8,7 @@
 #include "Lexer.h"
 
 #include <bit>
+#include <cstddef>
 #include <cstdlib>
 #include <string>
 
@@ -76,7 +77,7 @@ Token Lexer::number() {
   };
   // Hexadecimal floats: 0f and 8 digits, 0d and 16 digits.
   auto hexFloat = [&](unsigned digits) -> bool {
-    if (end - cursor < ptrdiff_t(2 + digits))
+    if (end - cursor < std::ptrdiff_t(2 + digits))
       return false;
     for (unsigned i = 0; i < digits; ++i)
       if (digitValue(cursor[2 + i]) > 15)

@@ -22,6 +22,7 @@
 #include "Ops.h"
 #include "TensorCore.h"
 
+#include <algorithm>
 #include <cstring>
 
 using namespace flash::emu;

@@ -20,7 +20,10 @@
 #include <unordered_map>
 
 using namespace flash::emu;
-using namespace flash::emu::syntax;
+using syntax::Function;
+using syntax::Instruction;
+using syntax::Operand;
+using syntax::Variable;
 
 namespace {
 
@@ -50,7 +53,7 @@ struct Scope {
 
 class Parser {
 public:
-  Parser(Module &module, Diagnostic &error)
+  Parser(syntax::Module &module, Diagnostic &error)
       : module(module), error(error), lexer(module.text) {
     token = lexer.next();
     scopes.emplace_back();
@@ -99,7 +102,7 @@ private:
   const int32_t *findRegister(std::string_view name) const;
   const int32_t *findVariable(std::string_view name) const;
 
-  Module &module;
+  syntax::Module &module;
   Diagnostic &error;
   Lexer lexer;
   Token token;
@@ -929,7 +932,7 @@ bool Parser::operand(Operand &result, unsigned depth) {
 
 } // namespace
 
-bool flash::emu::parsePtx(Module &module, Diagnostic &error) {
+bool flash::emu::parsePtx(syntax::Module &module, Diagnostic &error) {
   Parser parser(module, error);
   return parser.run();
 }

@@ -295,16 +295,18 @@ void flash::emu::printCounters(std::ostream &os, const Report &report) {
   }
   os << "warp instructions by opcode\n";
   auto opcodes = report.counters.opcodes;
-  std::stable_sort(opcodes.begin(), opcodes.end(), [](auto &a, auto &b) {
-    return a.second > b.second;
+  std::sort(opcodes.begin(), opcodes.end(), [](auto &a, auto &b) {
+    return a.second != b.second ? a.second > b.second : a.first < b.first;
   });
   for (auto &[name, count] : opcodes)
     row(name, count);
   std::vector<const LineCounters *> lines;
   for (const LineCounters &entry : report.counters.lines)
     lines.push_back(&entry);
-  std::stable_sort(lines.begin(), lines.end(), [](auto *a, auto *b) {
-    return a->counts.issued > b->counts.issued;
+  std::sort(lines.begin(), lines.end(), [](auto *a, auto *b) {
+    return a->counts.issued != b->counts.issued
+               ? a->counts.issued > b->counts.issued
+               : a->line < b->line;
   });
   os << "most executed lines: issued, shared wavefronts/ideal, sectors/ideal\n";
   for (size_t i = 0; i < std::min<size_t>(lines.size(), 20); ++i) {
