@@ -18,6 +18,19 @@
 using namespace mlir;
 using namespace mlir::flash;
 
+/// The regions are isolated, and so are their names: an undefined value in one
+/// region is an error there and never the forward reference to a value of the
+/// other one.
+static ParseResult parseIsolatedRegion(OpAsmParser &parser, Region &region) {
+  return parser.parseRegion(region, /*arguments=*/{},
+                            /*enableNameShadowing=*/true);
+}
+
+static void printIsolatedRegion(OpAsmPrinter &printer, Operation *,
+                                Region &region) {
+  printer.printRegion(region);
+}
+
 #define GET_OP_CLASSES
 #include "flash/Dialect/Flash/IR/FlashOps.cpp.inc"
 

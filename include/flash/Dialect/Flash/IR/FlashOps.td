@@ -282,8 +282,8 @@ def Flash_AttentionOp : Flash_Op<"attention", [
     `outs` `(` `output` `=` $output (`,` `lse` `=` $lse^)? `:`
            type($output) (`,` type($lse)^)? `)`
     attr-dict
-    (`score` $score^)?
-    (`mask` $mask^)?
+    (`score` custom<IsolatedRegion>($score)^)?
+    (`mask` custom<IsolatedRegion>($mask)^)?
     (`->` type($result_tensors)^)?
   }];
 
