@@ -53,8 +53,9 @@ private:
   void addContext(IntegerPolyhedron &set) const;
   TileSet project(IntegerPolyhedron set) const;
 
-  /// True where `row >= 0` cannot hold for any symbols of the context.
-  bool neverHolds(const Row &row) const;
+  /// True where every tile that `row` allows is allowed by `other`, for all
+  /// symbols of the context.
+  bool implies(const Row &row, const Row &other) const;
   /// Drops the rows that another row implies; all bound the tile on the same
   /// side. Of two comparable ones that which binds most survives or, with
   /// `keepWeakest`, that which binds least.
@@ -68,6 +69,7 @@ private:
 
   void buildLive();
   void buildFull();
+  bool isNeverFull() const;
   bool hidesKeysPastEnd() const;
   void addFailing(const AffineForm &form);
 
@@ -197,38 +199,31 @@ static SmallVector<int64_t> widen(const Row &row) {
   return result;
 }
 
-bool RangeBuilder::neverHolds(const Row &row) const {
-  IntegerPolyhedron set(PresburgerSpace::getSetSpace(kNumDims, numSymbols));
-  addContext(set);
-  set.addInequality(widen(row));
-  return presburger::Simplex(set).isEmpty();
-}
-
-/// `scale * row` without the tile, minus the same of `other`, minus 1.
-static Row excess(const Row &row, int64_t scale, const Row &other,
-                  int64_t otherScale) {
-  Row result;
-  for (auto [mine, theirs] : llvm::zip(row, other))
-    result.push_back(mine * scale - theirs * otherScale);
-  result[0] = 0;
+/// Its negation over the integers, -row - 1 >= 0.
+static SmallVector<int64_t> negated(const Row &row) {
+  SmallVector<int64_t> result = widen(row);
+  for (int64_t &value : result)
+    value = -value;
   result.back() -= 1;
   return result;
 }
 
+bool RangeBuilder::implies(const Row &row, const Row &other) const {
+  IntegerPolyhedron set(PresburgerSpace::getSetSpace(kNumDims, numSymbols));
+  addContext(set);
+  set.addInequality(widen(row));
+  set.addInequality(negated(other));
+  return presburger::Simplex(set).isEmpty();
+}
+
 void RangeBuilder::dropDominated(SmallVector<Row> &rows,
                                  bool keepWeakest) const {
-  // A row a * T + f >= 0 allows, relative to another, more where f / |a| is
-  // larger, for either sign of a.
   for (unsigned i = 0; i < rows.size();) {
     bool dominated = false;
-    for (unsigned j = 0; j < rows.size() && !dominated; ++j) {
-      if (i == j)
-        continue;
-      int64_t mine = std::abs(rows[i][0]), theirs = std::abs(rows[j][0]);
-      dominated = keepWeakest
-                      ? neverHolds(excess(rows[i], theirs, rows[j], mine))
-                      : neverHolds(excess(rows[j], mine, rows[i], theirs));
-    }
+    for (unsigned j = 0; j < rows.size() && !dominated; ++j)
+      if (i != j)
+        dominated =
+            keepWeakest ? implies(rows[i], rows[j]) : implies(rows[j], rows[i]);
     if (dominated)
       rows.erase(rows.begin() + i);
     else
@@ -246,11 +241,7 @@ void RangeBuilder::dropImpliedConditions(TileSet &set) const {
     for (const SmallVector<Row> &rows : {set.lower, set.upper})
       for (const Row &row : rows)
         negation.addInequality(widen(row));
-    SmallVector<int64_t> fails = widen(condition);
-    for (int64_t &value : fails)
-      value = -value;
-    fails.back() -= 1;
-    negation.addInequality(fails);
+    negation.addInequality(negated(condition));
     return presburger::Simplex(negation).isEmpty();
   });
 }
@@ -359,10 +350,13 @@ void RangeBuilder::addFailing(const AffineForm &form) {
 }
 
 void RangeBuilder::buildFull() {
-  if (!ranges.exact) {
-    ranges.fullHi.groups.push_back({getAffineConstantExpr(0, context)});
-    return;
-  }
+  auto setNeverFull = [&] {
+    ranges.neverFull = true;
+    ranges.fullLo.groups.clear();
+    ranges.fullHi.groups = {{getAffineConstantExpr(0, context)}};
+  };
+  if (!ranges.exact)
+    return setNeverFull();
   // k < sk is one more inequality of the mask.
   addFailing(difference(keysForm(ranges.tiling), dimension(kK), -1));
   for (const AffineConstraint &constraint : mask.constraints) {
@@ -370,6 +364,8 @@ void RangeBuilder::buildFull() {
     if (constraint.equality)
       addFailing(difference(AffineForm(), constraint.form, 0));
   }
+  if (isNeverFull())
+    return setNeverFull();
   // A tile is full where it lies outside of all half lines: the longest counts.
   dropDominated(failingUpTo, /*keepWeakest=*/true);
   dropDominated(failingFrom, /*keepWeakest=*/true);
@@ -377,6 +373,16 @@ void RangeBuilder::buildFull() {
     ranges.fullLo.groups.push_back({lastTile(row) + 1});
   for (const Row &row : failingFrom)
     ranges.fullHi.groups.push_back({firstTile(row)});
+}
+
+/// No tile lies outside of all half lines.
+bool RangeBuilder::isNeverFull() const {
+  IntegerPolyhedron set(PresburgerSpace::getSetSpace(kNumDims, numSymbols));
+  addContext(set);
+  for (const SmallVector<Row> &rows : {failingUpTo, failingFrom})
+    for (const Row &row : rows)
+      set.addInequality(negated(row));
+  return presburger::Simplex(set).isEmpty();
 }
 
 /// No element of the mask has q < sq and k >= sk.

@@ -24,6 +24,9 @@ namespace {
 /// by tile sizes (< 2^10) and evaluated on indices below 2^31.
 constexpr int64_t kLimit = int64_t(1) << 40;
 
+/// Most inequalities that are analysed; projection may square their number.
+constexpr size_t kMaxConstraints = 16;
+
 bool inLimit(int64_t value) { return value > -kLimit && value < kLimit; }
 
 class MaskReader {
@@ -34,12 +37,14 @@ public:
   void readCondition(Value value, bool negated, MaskConjunction &result);
 
 private:
-  /// The affine form of an index or i64, or nothing.
+  /// The affine form of an index or i64, or nothing. Every value is read once.
   std::optional<AffineForm> readForm(Value value);
+  std::optional<AffineForm> readNewForm(Value value);
   /// The same, op by op; nothing where the op is not affine in q and k.
   std::optional<AffineForm> readAffineOp(Operation *op);
   AffineForm regionSymbol(Value value);
   bool isUniform(Value value);
+  bool isNewUniform(Value value);
 
   void leaveOut(Operation *op, const Twine &why, MaskConjunction &result) {
     result.exact = false;
@@ -51,7 +56,11 @@ private:
 
   Region &mask;
   MaskRanges &ranges;
-  /// The op that made the last readForm fail.
+  llvm::DenseMap<Value, std::optional<AffineForm>> forms;
+  llvm::DenseMap<Value, bool> uniform;
+  /// Conditions read already, with and without a negation in front.
+  llvm::DenseSet<std::pair<Value, unsigned>> conditions;
+  /// The innermost op that made reading a comparison fail.
   Operation *culprit = nullptr;
 };
 
@@ -112,6 +121,15 @@ AffineForm MaskReader::regionSymbol(Value value) {
 /// True where `value` depends on neither q nor k and may be computed before the
 /// loop: no memory is read, and nothing can trap.
 bool MaskReader::isUniform(Value value) {
+  auto [known, isNew] = uniform.try_emplace(value, false);
+  if (!isNew)
+    return known->second;
+  bool result = isNewUniform(value);
+  uniform[value] = result;
+  return result;
+}
+
+bool MaskReader::isNewUniform(Value value) {
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     unsigned number = argument.getArgNumber();
     return argument.getOwner() == &mask.front() && number != 2 && number != 3 &&
@@ -128,6 +146,14 @@ bool MaskReader::isUniform(Value value) {
 //===----------------------------------------------------------------------===//
 
 std::optional<AffineForm> MaskReader::readForm(Value value) {
+  if (auto known = forms.find(value); known != forms.end())
+    return known->second;
+  std::optional<AffineForm> form = readNewForm(value);
+  forms[value] = form;
+  return form;
+}
+
+std::optional<AffineForm> MaskReader::readNewForm(Value value) {
   if (!value.getType().isIndex() && !value.getType().isInteger(64)) {
     culprit = value.getDefiningOp();
     return std::nullopt;
@@ -159,7 +185,8 @@ std::optional<AffineForm> MaskReader::readForm(Value value) {
     return form;
   if (isUniform(value))
     return regionSymbol(value);
-  culprit = op;
+  if (!culprit)
+    culprit = op;
   return std::nullopt;
 }
 
@@ -223,6 +250,8 @@ std::optional<AffineForm> MaskReader::readAffineOp(Operation *op) {
 
 void MaskReader::readCondition(Value value, bool negated,
                                MaskConjunction &result) {
+  if (!conditions.insert({value, negated ? 1 : 0}).second)
+    return;
   auto addConstraint = [&](AffineForm form, bool equality = false) {
     result.constraints.push_back({std::move(form), equality});
   };
@@ -261,6 +290,11 @@ void MaskReader::readCondition(Value value, bool negated,
         return readCondition(other, negated != !constant.isZero(), result);
     }
   }
+  if (result.constraints.size() >= kMaxConstraints) {
+    leaveOut(op, "comes after " + Twine(kMaxConstraints) + " inequalities",
+             result);
+    return;
+  }
   auto compare = dyn_cast<arith::CmpIOp>(op);
   if (!compare) {
     leaveOut(op, "is not affine with a single interval", result);
@@ -269,6 +303,7 @@ void MaskReader::readCondition(Value value, bool negated,
   arith::CmpIPredicate predicate = compare.getPredicate();
   if (negated)
     predicate = arith::invertPredicate(predicate);
+  culprit = nullptr;
   std::optional<AffineForm> lhs = readForm(compare.getLhs());
   std::optional<AffineForm> rhs =
       lhs ? readForm(compare.getRhs()) : std::nullopt;

@@ -270,6 +270,10 @@ std::string MaskRanges::str() const {
   printBound(os, *this, hi, /*isLower=*/false, "all");
   os << ")";
   printCondition(os, *this, live);
+  if (neverFull) {
+    os << ", none full";
+    return text;
+  }
   os << ", full [";
   printBound(os, *this, fullLo, /*isLower=*/true, "live");
   os << ", ";

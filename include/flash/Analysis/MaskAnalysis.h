@@ -97,6 +97,9 @@ struct MaskRanges {
   /// The bounds above are complete: nothing of the mask was left out. Where
   /// false no tile is full, and the live range may be larger than needed.
   bool exact = true;
+  /// No query tile has a full tile, whatever the sizes are (windows narrower
+  /// than a tile, masks that are not exact).
+  bool neverFull = false;
   /// The mask alone hides every key past sk from the rows below sq, so that no
   /// comparison with sk is needed (causal with alignment sk - sq).
   bool boundsKeys = false;

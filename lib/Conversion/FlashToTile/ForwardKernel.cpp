@@ -258,7 +258,7 @@ void ForwardKernelBuilder::buildRanges() {
   auto same = [](Value left, Value right) {
     return isEqualConstantIntOrValue(left, right);
   };
-  noneFull = !ranges.exact || same(bounds.fullLo, bounds.fullHi);
+  noneFull = ranges.neverFull || same(bounds.fullLo, bounds.fullHi);
   allFull = !noneFull && same(bounds.lo, bounds.fullLo) &&
             same(bounds.hi, bounds.fullHi);
 }

@@ -1,0 +1,81 @@
+// RUN: flash-opt %s --flash-expand-modifiers --flash-analyze-mask --split-input-file --verify-diagnostics
+
+!t = memref<1x1x?x64xbf16>
+func.func @none(%q: !t, %k: !t, %o: !t) {
+  // expected-remark @below {{tiles of 128 x 64: live [0, (sk - 1) floordiv 64 + 1), full [live, sk floordiv 64)}}
+  flash.attention ins(query = %q, key = %k, value = %k : !t, !t, !t) outs(output = %o : !t)
+  return
+}
+
+// -----
+
+// The tiles of a schedule come before those of the options.
+#s = #flash.schedule<chip = "sm_80", level = 9, tile_q = 64, tile_k = 32, warps = 4, stages_k = 1, stages_v = 1, query_in_registers = false>
+!t = memref<1x1x?x64xbf16>
+func.func @causal(%q: !t, %k: !t, %o: !t) {
+  // expected-remark @below {{tiles of 64 x 32: live [0, min((q0 - sq + sk + 63) floordiv 32 + 1, (sk - 1) floordiv 32 + 1)), full [live, (q0 - sq + sk + 1) floordiv 32)}}
+  flash.attention ins(query = %q, key = %k, value = %k : !t, !t, !t) outs(output = %o : !t) {causal = #flash.causal<bottom_right>, schedule = #s}
+  return
+}
+
+// -----
+
+// The alignment is a value of its own.
+!t = memref<1x1x?x64xbf16>
+func.func @aligned(%q: !t, %k: !t, %o: !t, %a: index) {
+  // expected-remark @below {{tiles of 128 x 64: live [0, min((q0 + alignment + 127) floordiv 64 + 1, (sq + alignment - 1) floordiv 64 + 1, (sk - 1) floordiv 64 + 1)), full [live, min(sk floordiv 64, (q0 + alignment + 1) floordiv 64))}}
+  flash.attention ins(query = %q, key = %k, value = %k : !t, !t, !t) alignment(%a) outs(output = %o : !t) {causal = #flash.causal<bottom_right>}
+  return
+}
+
+// -----
+
+!t = memref<1x1x1024x64xbf16>
+func.func @window(%q: !t, %k: !t, %o: !t) {
+  // expected-remark @below {{tiles of 128 x 64: live [(q0 - 100) floordiv 64, min((q0 + 147) floordiv 64 + 1, 16)), none full}}
+  flash.attention ins(query = %q, key = %k, value = %k : !t, !t, !t) outs(output = %o : !t) {window = array<i64: 100, 20>}
+  return
+}
+
+// -----
+
+// Sizes that the tiles divide: no bound is clamped to the ends.
+!t = memref<1x1x1024x64xbf16>
+func.func @wide_window(%q: !t, %k: !t, %o: !t) {
+  // expected-remark @below {{tiles of 128 x 64: live [q0 floordiv 64 - 8, (q0 + 127) floordiv 64 + 1), full [(q0 - 386) floordiv 64 + 1, (q0 + 1) floordiv 64)}}
+  flash.attention ins(query = %q, key = %k, value = %k : !t, !t, !t) outs(output = %o : !t) {window = array<i64: 512, 0>}
+  return
+}
+
+// -----
+
+!t = memref<1x1x?x64xbf16>
+func.func @heads(%q: !t, %k: !t, %o: !t) {
+  // expected-remark @below {{live [0, (sk - 1) floordiv 64 + 1) if -h + 3 >= 0, full [live, sk floordiv 64) if -h + 3 >= 0}}
+  flash.attention ins(query = %q, key = %k, value = %k : !t, !t, !t) outs(output = %o : !t)
+    mask {
+    ^bb0(%b: index, %h: index, %i: index, %j: index):
+      %c4 = arith.constant 4 : index
+      %r = arith.cmpi slt, %h, %c4 : index
+      flash.yield %r : i1
+    }
+  return
+}
+
+// -----
+
+!t = memref<1x1x?x64xbf16>
+func.func @disjunction(%q: !t, %k: !t, %o: !t) {
+  // expected-remark @below {{live [0, (sk - 1) floordiv 64 + 1), none full}}
+  flash.attention ins(query = %q, key = %k, value = %k : !t, !t, !t) outs(output = %o : !t)
+    mask {
+    ^bb0(%b: index, %h: index, %i: index, %j: index):
+      %c4 = arith.constant 4 : index
+      %x = arith.cmpi slt, %j, %c4 : index
+      %y = arith.cmpi sle, %j, %i : index
+      // expected-remark @below {{mask: 'arith.ori' is not affine with a single interval; its tiles are masked element by element}}
+      %r = arith.ori %x, %y : i1
+      flash.yield %r : i1
+    }
+  return
+}

@@ -1,0 +1,178 @@
+// RUN: flash-opt %s --flash-to-tile --split-input-file --verify-diagnostics
+
+!t = memref<1x8x64x64xbf16>
+func.func @unscheduled(%q: !t, %k: !t, %v: !t, %o: !t) {
+  // expected-error @below {{schedule: expected one (run --flash-select-schedule first), got none}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t)
+  return
+}
+
+// -----
+
+!t = memref<1x8x64x64xbf16>
+func.func @modifier(%q: !t, %k: !t, %v: !t, %o: !t) {
+  // expected-error @below {{modifiers: expected none (run --flash-expand-modifiers first), got causal}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t) {causal = #flash.causal<bottom_right>}
+  return
+}
+
+// -----
+
+!t = memref<1x8x64x64xbf16>
+func.func @prefix(%q: !t, %k: !t, %v: !t, %o: !t) {
+  // expected-error @below {{prefix: not yet lowered}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t) {prefix = 3 : i64}
+  return
+}
+
+// -----
+
+!t = memref<1x8x64x64xbf16>
+func.func @chunk(%q: !t, %k: !t, %v: !t, %o: !t) {
+  // expected-error @below {{chunk: not yet lowered}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t) {chunk = 3 : i64}
+  return
+}
+
+// -----
+
+!t = memref<1x8x64x64xbf16>
+func.func @sinks(%q: !t, %k: !t, %v: !t, %o: !t, %sinks: memref<8xf32>) {
+  // expected-error @below {{sinks: not yet lowered}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) sinks(%sinks : memref<8xf32>) outs(output = %o : !t)
+  return
+}
+
+// -----
+
+!t = memref<1x8x?x64xbf16>
+func.func @varlen(%q: !t, %k: !t, %v: !t, %o: !t, %lengths: memref<5xi32>) {
+  // expected-error @below {{cu_seqlens_q: not yet lowered}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t)
+    cu_seqlens_q(%lengths : memref<5xi32>) cu_seqlens_k(%lengths : memref<5xi32>) outs(output = %o : !t)
+  return
+}
+
+// -----
+
+!t = tensor<1x8x64x64xbf16>
+func.func @tensors(%q: !t, %k: !t, %v: !t, %o: !t) {
+  // expected-error @below {{query: expected a memref (bufferize first), got a tensor}}
+  %r = flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t) -> !t
+  return
+}
+
+// -----
+
+!t = memref<1x8x64x64xf32>
+func.func @element(%q: !t, %k: !t, %v: !t, %o: !t) {
+  // expected-error @below {{query element type: expected f16 or bf16 (others are not yet lowered), got 'f32'}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t)
+  return
+}
+
+// -----
+
+!t = memref<1x8x64x20xf16>
+func.func @head_dim(%q: !t, %k: !t, %v: !t, %o: !t) {
+  // expected-error @below {{query head dim: expected a multiple of 8, at most 256, got 20}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t)
+  return
+}
+
+// -----
+
+!t = memref<1x8x64x64xf16>
+!v = memref<1x8x64x264xf16>
+func.func @value_dim(%q: !t, %k: !t, %v: !v, %o: !v) {
+  // expected-error @below {{value head dim: expected a multiple of 8, at most 256, got 264}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !v) outs(output = %o : !v)
+  return
+}
+
+// -----
+
+!t = memref<1x8x64x64xf16>
+!o = memref<1x8x64x64xbf16>
+func.func @output(%q: !t, %k: !t, %v: !t, %o: !o) {
+  // expected-error @below {{output element type: expected 'f16' (as query) or f32, got 'bf16'}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !o)
+  return
+}
+
+// -----
+
+!t = memref<1x8x64x64xf16>
+func.func @local(%q: !t, %k: !t, %v: !t) {
+  %o = memref.alloc() : !t
+  // expected-error @below {{output: expected an argument of the function, got the result of 'memref.alloc'}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t)
+  return
+}
+
+// -----
+
+!t = memref<1x8x64x64xf16>
+// expected-error @below {{attention ops: expected 1 per function, got 2}}
+func.func @two(%q: !t, %k: !t, %v: !t, %o: !t) {
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t)
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t)
+  return
+}
+
+// -----
+
+!t = memref<1x8x64x64xf16>
+// expected-error @below {{results: expected none (the output is an argument), got 1}}
+func.func @result(%q: !t, %k: !t, %v: !t, %o: !t) -> !t {
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t)
+  return %o : !t
+}
+
+// -----
+
+#s = #flash.schedule<chip = "sm_80", level = 9, tile_q = 64, tile_k = 32, warps = 4, stages_k = 1, stages_v = 1, query_in_registers = false>
+!t = memref<1x8x64x64xf16>
+func.func @effects(%q: !t, %k: !t, %v: !t, %o: !t) {
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t) {schedule = #s}
+  // expected-error @below {{'memref.copy' beside flash.attention: expected ops free of side effects only}}
+  memref.copy %o, %q : !t to !t
+  return
+}
+
+// -----
+
+#s = #flash.schedule<chip = "sm_80", level = 9, tile_q = 64, tile_k = 32, warps = 4, stages_k = 1, stages_v = 1, query_in_registers = false>
+!t = memref<1x8x64x64xf16>
+func.func @capture_type(%q: !t, %k: !t, %v: !t, %o: !t, %c: f64) {
+  // expected-error @below {{capture 0 type: expected index, i32, i64 or f32 (others are not yet lowered), got 'f64'}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) captures(%c : f64) outs(output = %o : !t) {schedule = #s}
+  return
+}
+
+// -----
+
+#s = #flash.schedule<chip = "sm_80", level = 9, tile_q = 64, tile_k = 32, warps = 4, stages_k = 1, stages_v = 1, query_in_registers = false>
+!t = memref<1x8x64x64xf16>
+func.func @offset(%q: !t, %k: !t, %v: !t, %o: !t, %m: memref<?xf32>, %i: index) {
+  %c = memref.dim %m, %i : memref<?xf32>
+  // expected-error @below {{offset_q: expected a function argument, a constant or a scalar computed from them, got the result of 'memref.dim'}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) offset_q(%c) outs(output = %o : !t) {schedule = #s}
+  return
+}
+
+// -----
+
+#s = #flash.schedule<chip = "sm_80", level = 9, tile_q = 64, tile_k = 32, warps = 4, stages_k = 1, stages_v = 1, query_in_registers = false>
+!t = memref<1x8x64x64xf16>
+func.func @read(%q: !t, %k: !t, %v: !t, %o: !t, %bias: memref<64x64xf32>) {
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) captures(%bias : memref<64x64xf32>) outs(output = %o : !t) {schedule = #s}
+    score {
+    ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index, %c: memref<64x64xf32>):
+      // expected-error @below {{score region: 'memref.load' is not yet lowered to tiles (expected elementwise arith and math ops)}}
+      %x = memref.load %c[%i, %j] : memref<64x64xf32>
+      %r = arith.addf %s, %x : f32
+      flash.yield %r : f32
+    }
+  return
+}
