@@ -172,6 +172,44 @@ def FlashTileSplitBands : Pass<"flash-tile-split-bands"> {
                            "::mlir::scf::SCFDialect"];
 }
 
+def FlashTilePlanShared : Pass<"flash-tile-plan-shared"> {
+  let summary = "Lay out shared memory: swizzles, offsets, total";
+  let description = [{
+    - Every buffer with two-dimensional stages, its views and futures get the
+      swizzle with which the rows that one `ldmatrix` reads lie in different
+      banks: for rows of 2^k * odd 16-byte chunks, bits = min(k, 3) and
+      shift = 3 - bits. Swizzles that are there already stay.
+    - Every `flash_tile.alloc` gets an `offset`, the largest first, at the lowest
+      place that is free: 128-byte aligned, or aligned to eight rows where the
+      swizzle is one of TMA's. Two buffers share memory if one is dead before
+      the other is first touched and a `gpu.barrier` stands between; so the
+      output of attention lies over Q, K and V. Offsets that are there already
+      stay.
+    - The function gets the total in bytes as `flash_tile.shared_bytes`.
+
+    ```mlir
+    func.func @before() {
+      %k = flash_tile.alloc : !flash_tile.buffer<2x64x64xbf16>
+      return
+    }
+    func.func @after() attributes {flash_tile.shared_bytes = 16384 : i64} {
+      %k = flash_tile.alloc {offset = 0 : i64}
+        : !flash_tile.buffer<2x64x64xbf16, #flash_tile.swizzle<bits = 3, shift = 0>>
+      return
+    }
+    ```
+
+    Needs: nothing; every pass that adds buffers comes before. Refuses, with an
+    error: more than `limit` bytes or, without that option, more than one CTA
+    may have on the chip of the function's `flash_tile.schedule`.
+  }];
+  let options = [
+    Option<"limit", "limit", "int64_t", "-1",
+           "Most bytes that a function may use (-1: by the schedule's chip)">
+  ];
+  let dependentDialects = ["::mlir::flash_tile::FlashTileDialect"];
+}
+
 def FlashTileAssignLayouts
     : Pass<"flash-tile-assign-layouts", "::mlir::gpu::GPUFuncOp"> {
   let summary = "Give every register tile a layout";
