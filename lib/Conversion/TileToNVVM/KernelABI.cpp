@@ -7,7 +7,8 @@
 //
 // A kernel is launched with bare pointers, then its sizes (i32, in the order of
 // the function's `flash_tile.sizes`), then every memref's strides (i64, in
-// elements), then scalars in argument order. Sizes that several memrefs share
+// elements), then scalars in argument order. Captured memrefs follow the
+// scalars, each as its pointer and strides. Sizes that several memrefs share
 // are passed once: `flash_tile.dims` names each dimension of an argument.
 //
 //===----------------------------------------------------------------------===//
@@ -61,9 +62,16 @@ LogicalResult lowerKernelABI(gpu::GPUFuncOp func) {
   };
   SmallVector<Parts> parts(oldCount);
   Type pointerType = LLVM::LLVMPointerType::get(context, kGlobalSpace);
-  for (auto [i, argument] : llvm::enumerate(oldArguments))
-    if (isa<MemRefType>(argument.getType()))
-      parts[i].pointer = add(pointerType, argument.getLoc());
+  // Problem operands before captures.
+  SmallVector<unsigned> operands, captures;
+  for (auto [i, argument] : llvm::enumerate(oldArguments)) {
+    if (!isa<MemRefType>(argument.getType()))
+      continue;
+    auto role = func.getArgAttrOfType<StringAttr>(i, "flash_tile.role");
+    (role && role.getValue() == "capture" ? captures : operands).push_back(i);
+  }
+  for (unsigned i : operands)
+    parts[i].pointer = add(pointerType, oldArguments[i].getLoc());
 
   llvm::StringMap<Value> sizeValues;
   for (StringRef name : *sizes) {
@@ -71,10 +79,9 @@ LogicalResult lowerKernelABI(gpu::GPUFuncOp func) {
     sizeValues[name] =
         arith::IndexCastOp::create(b, loc, b.getIndexType(), size);
   }
-  for (auto [i, argument] : llvm::enumerate(oldArguments)) {
-    auto type = dyn_cast<MemRefType>(argument.getType());
-    if (!type)
-      continue;
+  auto addShape = [&](unsigned i) -> LogicalResult {
+    BlockArgument argument = oldArguments[i];
+    auto type = cast<MemRefType>(argument.getType());
     FailureOr<SmallVector<StringRef>> names =
         getNames(func, func.getArgAttr(i, "flash_tile.dims"),
                  "flash_tile.dims of argument " + Twine(i));
@@ -102,29 +109,39 @@ LogicalResult lowerKernelABI(gpu::GPUFuncOp func) {
               ? indexConstant(b, loc, strides[d])
               : arith::IndexCastOp::create(b, loc, b.getIndexType(), stride));
     }
-  }
+    return success();
+  };
+  for (unsigned i : operands)
+    if (failed(addShape(i)))
+      return failure();
   SmallVector<Value> replacements(oldCount);
   for (auto [i, argument] : llvm::enumerate(oldArguments)) {
-    if (!isa<MemRefType>(argument.getType())) {
-      Type type = argument.getType();
-      if (!type.isIntOrIndexOrFloat())
-        return func.emitOpError("argument ")
-               << i << ": expected a memref or a scalar, got " << type;
-      // index has no fixed width in an ABI; it travels as i64.
-      Value scalar =
-          add(type.isIndex() ? Type(b.getI64Type()) : type, argument.getLoc());
-      replacements[i] =
-          type.isIndex() ? arith::IndexCastOp::create(b, loc, type, scalar)
-                         : scalar;
+    Type type = argument.getType();
+    if (isa<MemRefType>(type))
       continue;
-    }
-    // The pointer is to the first logical element: the offset is the caller's.
+    if (!type.isIntOrIndexOrFloat())
+      return func.emitOpError("argument ")
+             << i << ": expected a memref or a scalar, got " << type;
+    // index has no fixed width in an ABI; it travels as i64.
+    Value scalar =
+        add(type.isIndex() ? Type(b.getI64Type()) : type, argument.getLoc());
+    replacements[i] =
+        type.isIndex() ? arith::IndexCastOp::create(b, loc, type, scalar)
+                       : scalar;
+  }
+  for (unsigned i : captures) {
+    parts[i].pointer = add(pointerType, oldArguments[i].getLoc());
+    if (failed(addShape(i)))
+      return failure();
+  }
+  // The pointer is to the first logical element: the offset is the caller's.
+  for (unsigned i : llvm::concat<unsigned>(operands, captures)) {
     SmallVector<Value> values{parts[i].pointer};
     llvm::append_range(values, parts[i].extents);
     llvm::append_range(values, parts[i].strides);
-    replacements[i] =
-        UnrealizedConversionCastOp::create(b, loc, argument.getType(), values)
-            .getResult(0);
+    replacements[i] = UnrealizedConversionCastOp::create(
+                          b, loc, oldArguments[i].getType(), values)
+                          .getResult(0);
   }
   for (auto [argument, value] : llvm::zip(oldArguments, replacements))
     argument.replaceAllUsesWith(value);

@@ -1,0 +1,238 @@
+//===- Compile.cpp - Attention to PTX, in process -------------------------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "flash/Pipelines/Compile.h"
+
+#include "KernelManifest.h"
+#include "flash/Conversion/Passes.h"
+#include "flash/Dialect/Flash/Transforms/Passes.h"
+#include "flash/Dialect/FlashTile/Transforms/Passes.h"
+#include "flash/InitAllDialects.h"
+#include "flash/Target/PTX.h"
+
+#include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
+#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/StringExtras.h"
+#include <chrono>
+
+namespace mlir::flash {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double millisecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start)
+      .count();
+}
+
+/// Fills `result` from "key=value,..."; returns a message on bad input.
+std::optional<std::string> parseSchedule(StringRef text,
+                                         FlashSelectScheduleOptions &result) {
+  const std::pair<StringRef, int64_t *> fields[] = {
+      {"tile_q", &result.tileQ},     {"tile_k", &result.tileK},
+      {"warps", &result.warps},      {"stages_k", &result.stagesK},
+      {"stages_v", &result.stagesV},
+      {"query_in_registers", &result.queryInRegisters}};
+  SmallVector<StringRef> entries;
+  text.split(entries, ',', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
+  for (StringRef entry : entries) {
+    auto [key, value] = entry.split('=');
+    const auto *field =
+        llvm::find_if(fields, [&](auto &f) { return f.first == key; });
+    if (field == std::end(fields)) {
+      std::string message = "schedule: expected one of";
+      for (auto &[name, target] : fields)
+        message += " " + name.str();
+      return message + ", got '" + key.str() + "'";
+    }
+    bool flag = field->second == &result.queryInRegisters;
+    int64_t number = 0;
+    if (flag && (value == "true" || value == "false"))
+      number = value == "true";
+    else if (value.getAsInteger(10, number) || number < (flag ? 0 : 1) ||
+             number > (flag ? 1 : 4096))
+      return "schedule: " + key.str() + ": expected " +
+             (flag ? "true or false" : "an integer of 1 to 4096") + ", got '" +
+             value.str() + "'";
+    *field->second = number;
+  }
+  return std::nullopt;
+}
+
+void addFlashPasses(OpPassManager &manager, const CompileOptions &options) {
+  manager.addPass(createFlashBufferizeBoundary());
+  manager.addPass(bufferization::createOneShotBufferizePass());
+  manager.addPass(createFlashExpandModifiers());
+  manager.addPass(createCanonicalizerPass());
+  FlashSelectScheduleOptions schedule;
+  schedule.chip = options.chip;
+  (void)parseSchedule(options.schedule, schedule); // checked by lowerTo
+  manager.addPass(createFlashSelectSchedule(schedule));
+}
+
+void addTilePasses(OpPassManager &manager) {
+  manager.addPass(flash_tile::createFlashToTile());
+  OpPassManager &kernels =
+      manager.nest<gpu::GPUModuleOp>().nest<gpu::GPUFuncOp>();
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(flash_tile::createFlashTileStageBuffers());
+  kernels.addPass(flash_tile::createFlashTilePipeline());
+  kernels.addPass(flash_tile::createFlashTileSplitBands());
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(createCSEPass());
+  kernels.addPass(flash_tile::createFlashTileAssignLayouts());
+  kernels.addPass(flash_tile::createFlashTilePermuteRegisters());
+  kernels.addPass(flash_tile::createFlashTilePlanShared());
+}
+
+void addNvvmPasses(OpPassManager &manager) {
+  OpPassManager &kernels = manager.nest<gpu::GPUModuleOp>();
+  kernels.addPass(flash_tile::createFlashTileToNVVM());
+  kernels.addPass(flash_tile::createFlashExpandMath());
+}
+
+void addLlvmPasses(OpPassManager &manager) {
+  OpPassManager &kernels = manager.nest<gpu::GPUModuleOp>();
+  kernels.addPass(arith::createArithExpandOpsPass());
+  kernels.addPass(createSCFToControlFlowPass());
+  // Extents and offsets of whole tensors are 64-bit, as strides are.
+  ConvertGpuOpsToNVVMOpsOptions toNvvm;
+  toNvvm.indexBitwidth = 64;
+  kernels.addPass(createConvertGpuOpsToNVVMOps(toNvvm));
+  kernels.addPass(createReconcileUnrealizedCastsPass());
+}
+
+/// Runs the passes of one stage.
+LogicalResult runStage(ModuleOp module, CompileStage stage,
+                       const CompileOptions &options,
+                       std::vector<CompileStep> *steps) {
+  static constexpr const char *names[] = {"flash passes", "tile passes",
+                                          "tile to nvvm", "nvvm to llvm"};
+  Clock::time_point start = Clock::now();
+  PassManager manager(module.getContext(), ModuleOp::getOperationName());
+  // Every pass is tested with the verifier on; once per stage is enough here.
+  manager.enableVerifier(false);
+  switch (stage) {
+  case CompileStage::Flash:
+    addFlashPasses(manager, options);
+    break;
+  case CompileStage::Tile:
+    addTilePasses(manager);
+    break;
+  case CompileStage::Nvvm:
+    addNvvmPasses(manager);
+    break;
+  case CompileStage::Llvm:
+    addLlvmPasses(manager);
+    break;
+  }
+  LogicalResult result = manager.run(module);
+  if (steps)
+    steps->push_back(
+        {names[static_cast<int>(stage)], millisecondsSince(start)});
+  return result;
+}
+
+constexpr const char *kLevels[] = {
+    "naive",   "tiled", "coalesced",   "shuffle",  "double-buffered",
+    "mma-qk",  "mma",   "in-register", "swizzled", "tuned",
+    "tma-ws",  "ping-pong", "tcgen05"};
+constexpr unsigned kTuned = 9;
+
+} // namespace
+
+void registerCompileDialects(DialectRegistry &registry) {
+  registerAllDialects(registry);
+  registerPtxTranslations(registry);
+}
+
+LogicalResult lowerTo(ModuleOp module, CompileStage until,
+                      const CompileOptions &options,
+                      std::vector<CompileStep> *steps) {
+  if (std::optional<std::string> message = checkSchedule(options.schedule))
+    return module.emitError(*message);
+  for (int stage = 0; stage <= static_cast<int>(until); ++stage)
+    if (failed(runStage(module, static_cast<CompileStage>(stage), options,
+                        steps)))
+      return failure();
+  return success();
+}
+
+FailureOr<CompiledKernel> compileToPTX(ModuleOp module,
+                                       const CompileOptions &options,
+                                       StringRef spec,
+                                       std::vector<CompileStep> *steps) {
+  if (failed(lowerTo(module, CompileStage::Tile, options, steps)))
+    return failure();
+  const ::flash::ChipInfo *chip = ::flash::findChip(options.chip);
+  CompiledKernel kernel;
+  auto kernels = module.getOps<gpu::GPUModuleOp>();
+  gpu::GPUFuncOp function;
+  for (gpu::GPUModuleOp kernelModule : kernels)
+    for (auto candidate : kernelModule.getOps<gpu::GPUFuncOp>()) {
+      if (function)
+        return candidate.emitError("expected one attention per module, got a "
+                                   "second kernel");
+      function = candidate;
+    }
+  if (!function)
+    return module.emitError("expected a function with a flash.attention, got "
+                            "none");
+  // The manifest is read off the tile program, whose signature still has
+  // memrefs with roles.
+  FailureOr<::flash::runtime::Manifest> manifest =
+      describeKernel(function, *chip, spec);
+  if (failed(manifest))
+    return failure();
+  kernel.manifest = std::move(*manifest);
+  for (CompileStage stage : {CompileStage::Nvvm, CompileStage::Llvm})
+    if (failed(runStage(module, stage, options, steps)))
+      return failure();
+  PtxTimings timings;
+  FailureOr<std::string> ptx = translateToPTX(
+      *module.getOps<gpu::GPUModuleOp>().begin(), *chip, &timings);
+  if (failed(ptx))
+    return failure();
+  kernel.ptx = std::move(*ptx);
+  if (steps) {
+    steps->push_back({"llvm dialect to llvm ir", timings.translate});
+    steps->push_back({"llvm optimisation", timings.optimize});
+    steps->push_back({"nvptx code generation", timings.codegen});
+  }
+  return kernel;
+}
+
+std::optional<std::string> checkSchedule(StringRef schedule) {
+  FlashSelectScheduleOptions ignored;
+  return parseSchedule(schedule, ignored);
+}
+
+std::optional<std::string> checkLevel(StringRef level) {
+  unsigned number = 0;
+  if (level.getAsInteger(10, number)) {
+    number = llvm::find(kLevels, level) - std::begin(kLevels);
+    if (number == std::size(kLevels))
+      number = ~0u;
+  }
+  if (number >= std::size(kLevels)) {
+    std::string message = "level: expected 0 to 12 or one of";
+    for (const char *name : kLevels)
+      message += std::string(" ") + name;
+    return message + ", got '" + level.str() + "'";
+  }
+  if (number != kTuned)
+    return "level: " + std::to_string(number) + " (" + kLevels[number] +
+           ") is not yet lowered; expected 9 (tuned)";
+  return std::nullopt;
+}
+
+} // namespace mlir::flash

@@ -1,0 +1,266 @@
+//===- flashc.cpp - The attention compiler --------------------------------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Ptxas.h"
+#include "flash/Pipelines/Compile.h"
+#include "flash/Pipelines/LoadAttention.h"
+#include "flash/Target/ChipInfo.h"
+
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/ToolOutputFile.h"
+#include <chrono>
+
+using namespace mlir;
+using namespace mlir::flash;
+
+namespace {
+
+namespace cl = llvm::cl;
+cl::OptionCategory category("flashc options");
+cl::opt<std::string> inputPath(cl::Positional, cl::desc("INPUT.mlir"),
+                               cl::cat(category));
+cl::opt<std::string> attention(
+    "attention", cl::value_desc("SPEC"), cl::cat(category),
+    cl::desc("the attention to compile, for example "
+             "sq=?,sk=?,d=128,hq=32,hkv=8,dtype=bf16,mask=causal"));
+cl::opt<std::string> chipName("chip", cl::init("sm_80"), cl::cat(category),
+                              cl::desc("sm_80, sm_86, sm_89 or sm_90"));
+cl::opt<std::string> emit("emit", cl::init("ptx"), cl::cat(category),
+                          cl::desc("flash, tile, nvvm, llvm, ptx or cubin"));
+cl::opt<std::string> level("level", cl::cat(category),
+                           cl::desc("ladder level, by number or name"));
+cl::opt<std::string> schedule("schedule", cl::value_desc("k=v,..."),
+                              cl::cat(category),
+                              cl::desc("overrides: tile_q, tile_k, warps, "
+                                       "stages_k, stages_v, "
+                                       "query_in_registers"));
+cl::opt<std::string> outputPath("o", cl::init("-"), cl::value_desc("PATH"),
+                                cl::cat(category),
+                                cl::desc("output; k.ptx also writes the "
+                                         "manifest k.json"));
+cl::opt<bool> report("report", cl::cat(category),
+                     cl::desc("print tiles, stages, shared memory and, where "
+                              "ptxas is found, registers and spills"));
+cl::opt<bool> timing("timing", cl::cat(category),
+                     cl::desc("print what each step took"));
+
+/// Prints an error that concerns the command line.
+int refuse(const llvm::Twine &message) {
+  llvm::errs() << "flashc: error: " << message << "\n";
+  return 1;
+}
+
+int writeFile(StringRef path, StringRef content) {
+  llvm::Error error = llvm::writeToOutput(
+      path, [&](llvm::raw_ostream &os) -> llvm::Error {
+        os << content;
+        return llvm::Error::success();
+      });
+  if (error)
+    return refuse("cannot write '" + path +
+                  "': " + llvm::toString(std::move(error)));
+  return 0;
+}
+
+std::string print(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module.print(stream);
+  return text;
+}
+
+void printReport(const CompiledKernel &kernel) {
+  llvm::raw_ostream &os = llvm::errs();
+  const auto &m = kernel.manifest;
+  os << llvm::formatv("kernel        {0} for {1}, PTX ISA {2}\n", m.entry,
+                      m.chip, m.ptxIsa);
+  os << "schedule     ";
+  for (const auto &[key, value] : m.schedule)
+    os << " " << key << "=" << value;
+  os << llvm::formatv("\nlaunch        grid ({0}; {1}; {2}), {3} threads, {4} "
+                      "bytes of shared memory\n",
+                      m.grid[0], m.grid[1], m.grid[2], m.block[0],
+                      m.dynamicSharedBytes);
+  std::optional<std::string> ptxas = ::flash::findPtxas();
+  if (!ptxas) {
+    os << "ptxas         not found (CUDA_HOME, PATH, /usr/local/cuda): no "
+          "registers or spills to report\n";
+    return;
+  }
+  auto result = ::flash::runPtxas(*ptxas, kernel.ptx, m.chip);
+  if (!result) {
+    os << llvm::toString(result.takeError()) << "\n";
+    return;
+  }
+  os << llvm::formatv("ptxas         {0} registers, {1} bytes spill stores, "
+                      "{2} bytes spill loads, {3} bytes stack\n",
+                      result->registers, result->spillStoreBytes,
+                      result->spillLoadBytes, result->stackBytes);
+  const ::flash::ChipInfo *chip = ::flash::findChip(m.chip);
+  int64_t threads = 0;
+  if (chip && result->registers &&
+      !StringRef(m.block[0]).getAsInteger(10, threads) && threads) {
+    // Registers are handed out per warp in units of 256.
+    int64_t perWarp = llvm::alignTo(result->registers * 32, 256);
+    int64_t ctas = std::min({chip->registersPerSM / (perWarp * threads / 32),
+                             chip->threadsPerSM / threads,
+                             chip->sharedPerSM /
+                                 (m.dynamicSharedBytes + 1024)});
+    os << llvm::formatv("occupancy     {0} CTAs per SM\n", ctas);
+  }
+  for (const std::string &warning : result->warnings)
+    os << "ptxas         " << warning << "\n";
+}
+
+void printTiming(const std::vector<CompileStep> &steps) {
+  double total = 0;
+  for (const CompileStep &step : steps) {
+    llvm::errs() << llvm::formatv("{0,8:f1} ms  {1}\n", step.milliseconds,
+                                  step.name);
+    total += step.milliseconds;
+  }
+  llvm::errs() << llvm::formatv("{0,8:f1} ms  total\n", total);
+}
+
+/// Compiles and writes; the module's diagnostics have been printed already
+/// where this fails.
+int compile(MLIRContext &context, llvm::SourceMgr &sources) {
+  std::vector<CompileStep> steps;
+  auto start = std::chrono::steady_clock::now();
+  FailureOr<LoadedAttention> loaded =
+      attention.empty() ? loadAttentionFile(&context, inputPath, sources)
+                        : loadAttentionSpec(&context, attention);
+  if (failed(loaded))
+    return 1;
+  steps.push_back({"parse and verify",
+                   std::chrono::duration<double, std::milli>(
+                       std::chrono::steady_clock::now() - start)
+                       .count()});
+  ModuleOp module = *loaded->module;
+  CompileOptions options;
+  options.chip = chipName;
+  options.schedule = schedule;
+
+  static const std::pair<StringRef, CompileStage> stages[] = {
+      {"flash", CompileStage::Flash},
+      {"tile", CompileStage::Tile},
+      {"nvvm", CompileStage::Nvvm},
+      {"llvm", CompileStage::Llvm}};
+  for (auto [name, stage] : stages) {
+    if (emit != name)
+      continue;
+    if (failed(lowerTo(module, stage, options, &steps)))
+      return 1;
+    if (timing)
+      printTiming(steps);
+    return writeFile(outputPath, print(module));
+  }
+
+  std::string spec = loaded->spec ? loaded->spec->toString() : "";
+  FailureOr<CompiledKernel> kernel =
+      compileToPTX(module, options, spec, &steps);
+  if (failed(kernel))
+    return 1;
+  std::string output = kernel->ptx;
+  if (emit == "cubin") {
+    std::optional<std::string> ptxas = ::flash::findPtxas();
+    if (!ptxas)
+      return refuse("--emit=cubin: ptxas: expected in CUDA_HOME, PATH or "
+                    "/usr/local/cuda/bin, found in none");
+    auto result =
+        ::flash::runPtxas(*ptxas, kernel->ptx, chipName, &output);
+    if (!result)
+      return refuse(llvm::toString(result.takeError()));
+  }
+  if (int code = writeFile(outputPath, output))
+    return code;
+  if (outputPath != "-") {
+    llvm::SmallString<128> manifest(outputPath.getValue());
+    llvm::sys::path::replace_extension(manifest, "json");
+    if (int code = writeFile(manifest, kernel->manifest.toJson())) {
+      llvm::sys::fs::remove(outputPath.getValue());
+      return code;
+    }
+  }
+  if (report)
+    printReport(*kernel);
+  if (timing)
+    printTiming(steps);
+  return 0;
+}
+
+/// Checks what needs no module; returns false after one message.
+bool checkCommandLine() {
+  if (inputPath.empty() == attention.empty()) {
+    refuse("expected either INPUT.mlir or --attention=SPEC");
+    return false;
+  }
+  const ::flash::ChipInfo *chip = ::flash::findChip(chipName);
+  if (!chip || !chip->lowered) {
+    std::string known;
+    for (const ::flash::ChipInfo &other : ::flash::kChips)
+      if (other.lowered)
+        known += " " + std::string(other.name);
+    refuse("--chip: expected one of" + llvm::Twine(known) +
+           (chip ? ", no lowering yet for '" : ", got unknown chip '") +
+           chipName + "'");
+    return false;
+  }
+  if (emit == "package") {
+    refuse("--emit=package is not yet written; --emit=ptx -o k.ptx writes the "
+           "kernel and its manifest");
+    return false;
+  }
+  if (!llvm::is_contained({"flash", "tile", "nvvm", "llvm", "ptx", "cubin"},
+                          emit)) {
+    refuse("--emit: expected flash, tile, nvvm, llvm, ptx or cubin, got '" +
+           emit + "'");
+    return false;
+  }
+  if (!level.empty())
+    if (std::optional<std::string> message = checkLevel(level)) {
+      refuse("--level: " + *message);
+      return false;
+    }
+  if (std::optional<std::string> message = checkSchedule(schedule)) {
+    refuse("--schedule: " + *message);
+    return false;
+  }
+  return true;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  cl::HideUnrelatedOptions(category);
+  cl::ParseCommandLineOptions(argc, argv, "Flash: attention to PTX\n");
+  if (!checkCommandLine())
+    return 1;
+
+  DialectRegistry registry;
+  registerCompileDialects(registry);
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  llvm::SourceMgr sources;
+  SourceMgrDiagnosticHandler handler(sources, &context, llvm::errs());
+  context.printOpOnDiagnostic(false);
+  // Remarks explain decisions; they are shown on request only.
+  context.getDiagEngine().registerHandler([](Diagnostic &diagnostic) {
+    bool hide = diagnostic.getSeverity() == DiagnosticSeverity::Remark &&
+                !report;
+    return success(hide);
+  });
+  return compile(context, sources);
+}
