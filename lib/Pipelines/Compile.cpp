@@ -151,7 +151,7 @@ constexpr unsigned kTuned = 9;
 } // namespace
 
 void registerCompileDialects(DialectRegistry &registry) {
-  registerAllDialects(registry);
+  ::mlir::flash::registerAllDialects(registry);
   registerPtxTranslations(registry);
 }
 
