@@ -47,8 +47,10 @@ template <typename T> inline Stored<T> toStored(T value) {
     return static_cast<std::make_unsigned_t<T>>(value);
 }
 
+// Without unroll(disable) the compiler unrolls the 32 trips before it gets to
+// vectorise them.
 #define FLASH_LANE_LOOP                                                        \
-  _Pragma("clang loop vectorize(assume_safety) interleave(disable)")
+  _Pragma("clang loop vectorize(assume_safety) vectorize_width(8) interleave_count(4) unroll(disable)")
 
 template <bool Full, typename F, typename D, typename... S, size_t... I>
 inline void applyLanes(Warp &warp, const Inst &inst, uint32_t mask,
@@ -85,6 +87,7 @@ inline uint32_t compareLanes(const Warp &warp, uint32_t a, uint32_t b, F f) {
   const Stored<S> *x = sourceRow<Stored<S>>(warp, a);
   const Stored<S> *y = sourceRow<Stored<S>>(warp, b);
   uint32_t result = 0;
+  FLASH_LANE_LOOP
   for (unsigned i = 0; i < 32; ++i)
     result |= uint32_t(f(fromStored<S>(x[i]), fromStored<S>(y[i]))) << i;
   return result;

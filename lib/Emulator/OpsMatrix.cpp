@@ -53,26 +53,57 @@ struct MmaForm {
 };
 constexpr size_t kFormBytes = 7;
 
-template <typename Visit>
-void forA(unsigned bits, unsigned k, unsigned regs, Visit visit) {
-  unsigned per = 32 / bits;
-  for (unsigned r = 0; r < regs; ++r)
-    for (unsigned lane = 0; lane < 32; ++lane)
-      for (unsigned e = 0; e < per; ++e) {
-        unsigned row = (lane >> 2) + 8 * (r & 1);
-        unsigned col = per * (lane & 3) + e + 4 * per * (r >> 1);
-        visit(r, lane, e * bits, row * k + col);
-      }
+/// Element bit patterns of A as a row-major 16 x k matrix, zero-extended.
+/// Register r of a whole fragment row is itself the row-major 8-row block of
+/// the matrix at rows 8 (r & 1), columns 4 per (r >> 1).
+template <unsigned Bits>
+void gatherA(const Warp &warp, const uint32_t *regs, unsigned count,
+             unsigned k, uint32_t *out) {
+  constexpr unsigned per = 32 / Bits;
+  constexpr uint32_t keep = uint32_t((uint64_t(1) << Bits) - 1);
+  for (unsigned r = 0; r < count; ++r) {
+    const uint32_t *row = sourceRow<uint32_t>(warp, regs[r]);
+    uint32_t *block = out + 8 * (r & 1) * k + 4 * per * (r >> 1);
+    for (unsigned g = 0; g < 8; ++g)
+      for (unsigned t = 0; t < 4; ++t)
+        for (unsigned e = 0; e < per; ++e)
+          block[g * k + per * t + e] = row[4 * g + t] >> (e * Bits) & keep;
+  }
 }
 
-template <typename Visit> void forB(unsigned bits, unsigned regs, Visit visit) {
-  unsigned per = 32 / bits;
-  for (unsigned r = 0; r < regs; ++r)
-    for (unsigned lane = 0; lane < 32; ++lane)
-      for (unsigned e = 0; e < per; ++e) {
-        unsigned row = per * (lane & 3) + e + 4 * per * r;
-        visit(r, lane, e * bits, row * 8 + (lane >> 2));
-      }
+/// The same of B as a row-major k x 8 matrix.
+template <unsigned Bits>
+void gatherB(const Warp &warp, const uint32_t *regs, unsigned count,
+             uint32_t *out) {
+  constexpr unsigned per = 32 / Bits;
+  constexpr uint32_t keep = uint32_t((uint64_t(1) << Bits) - 1);
+  for (unsigned r = 0; r < count; ++r) {
+    const uint32_t *row = sourceRow<uint32_t>(warp, regs[r]);
+    uint32_t *block = out + 4 * per * r * 8;
+    for (unsigned t = 0; t < 4; ++t)
+      for (unsigned e = 0; e < per; ++e)
+        for (unsigned g = 0; g < 8; ++g)
+          block[(per * t + e) * 8 + g] = row[4 * g + t] >> (e * Bits) & keep;
+  }
+}
+
+void gather(const Warp &warp, unsigned bits, const uint32_t *aRegs,
+            unsigned aCount, unsigned k, uint32_t *a, const uint32_t *bRegs,
+            unsigned bCount, uint32_t *b) {
+  switch (bits) {
+  case 8:
+    gatherA<8>(warp, aRegs, aCount, k, a);
+    gatherB<8>(warp, bRegs, bCount, b);
+    break;
+  case 16:
+    gatherA<16>(warp, aRegs, aCount, k, a);
+    gatherB<16>(warp, bRegs, bCount, b);
+    break;
+  default:
+    gatherA<32>(warp, aRegs, aCount, k, a);
+    gatherB<32>(warp, bRegs, bCount, b);
+    break;
+  }
 }
 
 unsigned inputBits(MmaInput input) {
@@ -87,30 +118,17 @@ unsigned inputBits(MmaInput input) {
   }
 }
 
-uint32_t fieldMask(unsigned bits) {
-  return uint32_t((uint64_t(1) << bits) - 1);
-}
-
 void runMma(Warp &warp, const Inst &inst, uint32_t) {
   MmaForm form = MmaForm::of(inst);
   const uint32_t *regs = &warp.program->extra[inst.extra];
   const uint32_t *dRegs = regs, *aRegs = dRegs + form.dRegs,
                  *bRegs = aRegs + form.aRegs, *cRegs = bRegs + form.bRegs;
+  alignas(32) uint32_t aBits[16 * 32], bBits[32 * 8];
+  gather(warp, inputBits(form.a), aRegs, form.aRegs, form.k, aBits, bRegs,
+         form.bRegs, bBits);
   MmaOperand a, b;
-  const uint32_t *rows[4];
-  for (unsigned r = 0; r < form.aRegs; ++r)
-    rows[r] = sourceRow<uint32_t>(warp, aRegs[r]);
-  unsigned aBits = inputBits(form.a), bBits = inputBits(form.b);
-  forA(aBits, form.k, form.aRegs,
-       [&](unsigned r, unsigned lane, unsigned shift, unsigned index) {
-         a.set(index, form.a, rows[r][lane] >> shift & fieldMask(aBits));
-       });
-  for (unsigned r = 0; r < form.bRegs; ++r)
-    rows[r] = sourceRow<uint32_t>(warp, bRegs[r]);
-  forB(bBits, form.bRegs,
-       [&](unsigned r, unsigned lane, unsigned shift, unsigned index) {
-         b.set(index, form.b, rows[r][lane] >> shift & fieldMask(bBits));
-       });
+  a.set(form.a, aBits, 16 * form.k);
+  b.set(form.b, bBits, 8 * form.k);
   alignas(32) float c[16 * 8];
   bool halfC = form.cRegs == 2, halfD = form.dRegs == 2;
   for (unsigned v = 0; v < 4; ++v) {
@@ -142,23 +160,11 @@ void runMmaInteger(Warp &warp, const Inst &inst, uint32_t) {
   const uint32_t *regs = &warp.program->extra[inst.extra];
   const uint32_t *dRegs = regs, *aRegs = dRegs + form.dRegs,
                  *bRegs = aRegs + form.aRegs, *cRegs = bRegs + form.bRegs;
-  int32_t a[16 * 32], b[32 * 8];
+  uint32_t a[16 * 32], b[32 * 8];
+  gather(warp, 8, aRegs, form.aRegs, form.k, a, bRegs, form.bRegs, b);
   auto value = [](uint32_t byte, bool isS) {
-    return isS ? int32_t(int8_t(byte)) : int32_t(byte & 0xff);
+    return isS ? int32_t(int8_t(byte)) : int32_t(byte);
   };
-  const uint32_t *rows[4];
-  for (unsigned r = 0; r < form.aRegs; ++r)
-    rows[r] = sourceRow<uint32_t>(warp, aRegs[r]);
-  forA(8, form.k, form.aRegs,
-       [&](unsigned r, unsigned lane, unsigned shift, unsigned index) {
-         a[index] = value(rows[r][lane] >> shift, form.aSigned);
-       });
-  for (unsigned r = 0; r < form.bRegs; ++r)
-    rows[r] = sourceRow<uint32_t>(warp, bRegs[r]);
-  forB(8, form.bRegs,
-       [&](unsigned r, unsigned lane, unsigned shift, unsigned index) {
-         b[index] = value(rows[r][lane] >> shift, form.bSigned);
-       });
   uint32_t out[4][32];
   for (unsigned v = 0; v < 4; ++v) {
     const uint32_t *c = sourceRow<uint32_t>(warp, cRegs[v]);
@@ -166,7 +172,8 @@ void runMmaInteger(Warp &warp, const Inst &inst, uint32_t) {
       unsigned row = (lane >> 2) + 8 * (v >> 1), n = 2 * (lane & 3) + (v & 1);
       int64_t sum = int32_t(c[lane]);
       for (unsigned k = 0; k < form.k; ++k)
-        sum += int64_t(a[row * form.k + k]) * b[k * 8 + n];
+        sum += int64_t(value(a[row * form.k + k], form.aSigned)) *
+               value(b[k * 8 + n], form.bSigned);
       if (form.saturate)
         sum = std::clamp<int64_t>(sum, INT32_MIN, INT32_MAX);
       out[v][lane] = uint32_t(sum);

@@ -69,35 +69,50 @@ float truncated(double sum, int exponent, int bits) {
 
 } // namespace
 
-void MmaOperand::set(unsigned index, MmaInput input, uint32_t bits) {
-  float number;
-  int least;
+namespace {
+
+/// Values and aligning exponents of `count` numbers whose format's smallest
+/// exponent is `least`; straight-line code, so that it vectorises.
+template <typename Decode>
+inline void setAll(MmaOperand &operand, const uint32_t *bits, unsigned count,
+                   int least, Decode decode) {
+  for (unsigned i = 0; i < count; ++i) {
+    float number = decode(bits[i]);
+    operand.value[i] = number;
+    uint32_t pattern = std::bit_cast<uint32_t>(number);
+    int field = int(pattern >> 23 & 0xff);
+    int e = field - 127;
+    e = e < least ? least : e;
+    e = (pattern << 1) == 0 ? kZeroExponent : e;
+    operand.exponent[i] = field == 0xff ? kSpecialExponent : e;
+  }
+}
+
+} // namespace
+
+void MmaOperand::set(MmaInput input, const uint32_t *bits, unsigned count) {
   switch (input) {
   case MmaInput::F16:
-    number = f16ToFloat(bits);
-    least = -14;
+    setAll(*this, bits, count, -14, [](uint32_t b) { return f16ToFloat(b); });
     break;
   case MmaInput::BF16:
-    number = bf16ToFloat(bits);
-    least = -126;
+    setAll(*this, bits, count, -126, [](uint32_t b) { return bf16ToFloat(b); });
     break;
   case MmaInput::TF32:
     // The hardware ignores the low 13 bits.
-    number = std::bit_cast<float>(bits & 0xffffe000);
-    least = -126;
+    setAll(*this, bits, count, -126, [](uint32_t b) {
+      return std::bit_cast<float>(b & 0xffffe000);
+    });
     break;
   case MmaInput::E4M3:
-    number = float(decodeFloat(kE4M3, bits));
-    least = -6;
+    setAll(*this, bits, count, -6,
+           [](uint32_t b) { return float(decodeFloat(kE4M3, b)); });
     break;
-  default:
-    number = float(decodeFloat(kE5M2, bits));
-    least = -14;
+  case MmaInput::E5M2:
+    setAll(*this, bits, count, -14,
+           [](uint32_t b) { return f16ToFloat(b << 8); });
     break;
   }
-  value[index] = number;
-  int e = exponentOf(number);
-  exponent[index] = e == kZeroExponent ? e : std::max(e, least);
 }
 
 float flash::emu::dotStep(const DotSpec &spec, unsigned count, const float *a,

@@ -49,7 +49,8 @@ struct MmaOperand {
   alignas(32) float value[32 * 16];
   alignas(32) int32_t exponent[32 * 16];
 
-  void set(unsigned index, MmaInput input, uint32_t bits);
+  /// Decodes `count` elements from their bit patterns, in place order.
+  void set(MmaInput input, const uint32_t *bits, unsigned count);
 };
 
 /// c[16][8] += a[16][k] * b[k][8], row major; k is a multiple of the group or
