@@ -83,7 +83,7 @@ def FlashExpandMath : Pass<"flash-expand-math"> {
   let summary = "Expand scalar math to NVPTX's approximate instructions";
   let description = [{
     Needs: math on f32 scalars (run after `--flash-tile-to-nvvm`). Leaves: no
-    math op and no float division; ex2, lg2, rcp, rsqrt, sqrt, sin and cos
+    math op, no float division, maximum or minimum; ex2, lg2, rcp, rsqrt, sqrt, sin and cos
     `.approx.ftz`, and f32 arithmetic, so nothing calls libdevice.
 
     | op | becomes | error |
@@ -94,6 +94,7 @@ def FlashExpandMath : Pass<"flash-expand-math"> {
     | expm1, log1p | series near zero, else through exp2, log2 | 2^-20 |
     | x / constant | a multiplication | one rounding |
     | x / y | div.full | 2 ulp |
+    | maxnumf, minnumf, maximumf, minimumf | max, min, max.NaN, min.NaN | none |
     | powf | 2^(y log2 x), x not negative | |y log2 x| 2^-23 |
 
     Refuses, by name: any other math op, and types other than f32.

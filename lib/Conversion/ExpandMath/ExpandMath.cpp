@@ -164,10 +164,19 @@ Value expand(Operation *op) {
       .Case<math::RoundEvenOp>(
           [&](auto) { return e.intrinsic("llvm.roundeven.f32", x()); })
       .Case<math::ClampFOp>([&](auto) -> Value {
-        Value low = arith::MaxNumFOp::create(e.b, x(), y());
-        return arith::MinNumFOp::create(e.b, low, op->getOperand(2));
+        Value low = e.intrinsic("llvm.maxnum.f32", {x(), y()});
+        return e.intrinsic("llvm.minnum.f32", {low, op->getOperand(2)});
       })
       .Case<arith::DivFOp>([&](auto) { return e.divide(x(), y()); })
+      // One max.f32 or min.f32 each; upstream's expansion compares and selects.
+      .Case<arith::MaxNumFOp>(
+          [&](auto) { return e.intrinsic("llvm.maxnum.f32", {x(), y()}); })
+      .Case<arith::MinNumFOp>(
+          [&](auto) { return e.intrinsic("llvm.minnum.f32", {x(), y()}); })
+      .Case<arith::MaximumFOp>(
+          [&](auto) { return e.intrinsic("llvm.maximum.f32", {x(), y()}); })
+      .Case<arith::MinimumFOp>(
+          [&](auto) { return e.intrinsic("llvm.minimum.f32", {x(), y()}); })
       .Default([](Operation *) { return Value(); });
 }
 
@@ -183,7 +192,9 @@ struct ExpandMathPass : impl::FlashExpandMathBase<ExpandMathPass> {
 LogicalResult expandMath(Operation *root) {
   SmallVector<Operation *> ops;
   root->walk([&](Operation *op) {
-    if (isa<math::MathDialect>(op->getDialect()) || isa<arith::DivFOp>(op))
+    if (isa_and_nonnull<math::MathDialect>(op->getDialect()) ||
+        isa<arith::DivFOp, arith::MaxNumFOp, arith::MinNumFOp,
+            arith::MaximumFOp, arith::MinimumFOp>(op))
       ops.push_back(op);
   });
   for (Operation *op : ops) {

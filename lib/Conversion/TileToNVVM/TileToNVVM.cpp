@@ -8,6 +8,7 @@
 #include "flash/Conversion/TileToNVVM.h"
 #include "TileLowering.h"
 
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Transforms/Patterns.h"
@@ -33,6 +34,8 @@ LogicalResult convertTileToNVVM(gpu::GPUModuleOp module) {
   populateCopyAsyncPatterns(converter, kernels, patterns);
   populateDotPatterns(converter, kernels, patterns);
 
+  arith::populateCeilFloorDivExpandOpsPatterns(patterns);
+
   ConversionTarget target(*context);
   target.addIllegalDialect<FlashTileDialect>();
   target.addIllegalOp<memref::DimOp>();
@@ -40,6 +43,8 @@ LogicalResult convertTileToNVVM(gpu::GPUModuleOp module) {
     return converter.isLegal(op->getOperandTypes()) &&
            converter.isLegal(op->getResultTypes());
   });
+  target.addIllegalOp<arith::CeilDivSIOp, arith::CeilDivUIOp,
+                      arith::FloorDivSIOp>();
   target.addLegalOp<UnrealizedConversionCastOp, gpu::GPUFuncOp>();
   target.addLegalDialect<LLVM::LLVMDialect, NVVM::NVVMDialect>();
   scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns,
