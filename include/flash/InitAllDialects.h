@@ -10,6 +10,8 @@
 
 #include "flash/Dialect/Flash/IR/Flash.h"
 #include "flash/Dialect/Flash/Transforms/BufferizableOpInterfaceImpl.h"
+#include "flash/Dialect/Flash/Transforms/TilingInterfaceImpl.h"
+#include "flash/Dialect/Flash/Transforms/ValueBoundsOpInterfaceImpl.h"
 #include "flash/Dialect/FlashTile/IR/FlashTile.h"
 
 #include "mlir/IR/DialectRegistry.h"
@@ -23,6 +25,8 @@ namespace mlir::flash {
 inline void registerFlashDialects(DialectRegistry &registry) {
   registry.insert<FlashDialect, flash_tile::FlashTileDialect>();
   registerBufferizableOpInterfaceExternalModels(registry);
+  registerTilingInterfaceExternalModels(registry);
+  registerValueBoundsOpInterfaceExternalModels(registry);
 }
 
 /// Registers Flash's dialects, those of MLIR, their extensions and what

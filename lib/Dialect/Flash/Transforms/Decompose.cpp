@@ -8,6 +8,8 @@
 #include "flash/Dialect/Flash/Transforms/Passes.h"
 #include "flash/Dialect/Flash/Transforms/Transforms.h"
 
+#include "LinalgBuilder.h"
+
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -32,34 +34,17 @@ using namespace mlir::flash;
 namespace {
 /// Builds the decomposition of one op in front of it. Everything between the
 /// inputs and the outputs is a tensor of f32.
-class Decomposer {
+class Decomposer : LinalgBuilder {
 public:
   Decomposer(RewriterBase &rewriter, AttentionOp op)
-      : rewriter(rewriter), op(op), loc(op.getLoc()),
-        f32(rewriter.getF32Type()) {}
+      : LinalgBuilder(rewriter, op.getLoc()), rewriter(rewriter), op(op) {}
 
   void run();
 
 private:
-  using Body = function_ref<Value(OpBuilder &, ValueRange)>;
-
   /// A memref as a tensor; `isWritten` lets bufferization compute into it.
   Value asTensor(Value shaped, bool isWritten = false);
   OpFoldResult dim(Value tensor, int64_t index);
-  Value fill(ArrayRef<OpFoldResult> sizes, float value);
-  Value real(OpBuilder &builder, float value) {
-    return arith::ConstantOp::create(builder, loc,
-                                     builder.getF32FloatAttr(value));
-  }
-  Value toF32(OpBuilder &builder, Value value);
-  Value fromF32(OpBuilder &builder, Value value, Type type);
-
-  /// A linalg.generic over `numDims` loops with one result; `body` takes the
-  /// elements of `inputs` and of `init`.
-  Value generic(unsigned numDims, ValueRange inputs, Value init,
-                ArrayRef<SmallVector<AffineExpr>> maps,
-                ArrayRef<unsigned> reductions, Body body);
-
   Value computeScores();
   Value applyRegions(Value scores);
   Value inlineRegion(OpBuilder &builder, Region &region, ValueRange arguments);
@@ -67,8 +52,6 @@ private:
 
   RewriterBase &rewriter;
   AttentionOp op;
-  Location loc;
-  Type f32;
   Value query, key, value;
   Value alignment, heads;
   SmallVector<OpFoldResult> rowSizes, scoreSizes;
@@ -86,43 +69,6 @@ Value Decomposer::asTensor(Value shaped, bool isWritten) {
 
 OpFoldResult Decomposer::dim(Value tensor, int64_t index) {
   return tensor::getMixedSize(rewriter, loc, tensor, index);
-}
-
-Value Decomposer::fill(ArrayRef<OpFoldResult> sizes, float value) {
-  Value empty = tensor::EmptyOp::create(rewriter, loc, sizes, f32);
-  return linalg::FillOp::create(rewriter, loc, real(rewriter, value), empty)
-      .getResult(0);
-}
-
-Value Decomposer::toF32(OpBuilder &builder, Value value) {
-  if (value.getType() == f32)
-    return value;
-  return arith::ExtFOp::create(builder, loc, f32, value);
-}
-
-Value Decomposer::fromF32(OpBuilder &builder, Value value, Type type) {
-  if (type == f32)
-    return value;
-  return arith::TruncFOp::create(builder, loc, type, value);
-}
-
-Value Decomposer::generic(unsigned numDims, ValueRange inputs, Value init,
-                          ArrayRef<SmallVector<AffineExpr>> maps,
-                          ArrayRef<unsigned> reductions, Body body) {
-  SmallVector<AffineMap> indexingMaps;
-  for (ArrayRef<AffineExpr> results : maps)
-    indexingMaps.push_back(
-        AffineMap::get(numDims, 0, results, rewriter.getContext()));
-  SmallVector<utils::IteratorType> iterators(numDims,
-                                             utils::IteratorType::parallel);
-  for (unsigned reduction : reductions)
-    iterators[reduction] = utils::IteratorType::reduction;
-  auto result = linalg::GenericOp::create(
-      rewriter, loc, init.getType(), inputs, init, indexingMaps, iterators,
-      [&](OpBuilder &builder, Location, ValueRange arguments) {
-        linalg::YieldOp::create(builder, loc, body(builder, arguments));
-      });
-  return result.getResult(0);
 }
 
 /// scale * (q . k), over (b, h, q, k, d). The heads of K are indexed by
@@ -194,8 +140,8 @@ Value Decomposer::applyRegions(Value products) {
   SmallVector<AffineExpr> identity;
   for (unsigned i = 0; i < 4; ++i)
     identity.push_back(rewriter.getAffineDimExpr(i));
-  Value empty = tensor::EmptyOp::create(rewriter, loc, scoreSizes, f32);
-  return generic(4, products, empty, {identity, identity}, {}, body);
+  return generic(4, products, empty(scoreSizes), {identity, identity}, {},
+                 body);
 }
 
 void Decomposer::run() {
@@ -223,8 +169,7 @@ void Decomposer::run() {
               });
   // A row without keys has maximum -inf, and -inf - -inf is NaN: subtract 0.
   Value exponentials =
-      generic(4, {scores, maxima},
-              tensor::EmptyOp::create(rewriter, loc, scoreSizes, f32),
+      generic(4, {scores, maxima}, empty(scoreSizes),
               {{b, h, q, k}, {b, h, q}, {b, h, q, k}}, {},
               [&](OpBuilder &builder, ValueRange elements) -> Value {
                 Value isDead = arith::CmpFOp::create(
