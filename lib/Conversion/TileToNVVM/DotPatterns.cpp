@@ -15,8 +15,12 @@
 //
 //   operand                 matrices 0..3 at (row, col) of the view    .trans
 //   A, stored M x K         (0,0) (8,0) (0,8) (8,8)   -> a0..a3        no
-//   B, stored N x K         (0,0) (0,8) (8,0) (8,8)   -> b0 b1 | b0 b1 no
 //   B, stored K x N         (0,0) (8,0) (0,8) (8,8)   -> b0 b1 | b0 b1 yes
+//   B, stored N x K         (0,0) (8,0) (0,8) (8,8)   -> b0 | b0 b1 | b1 no
+//
+// All three address row i mod 16 and chunk i / 16 of a 16 x 16 block: operands
+// that differ in their buffer only share their address registers. A last odd
+// column of atoms, stored N x K, reads (0,0) (0,8) by ldmatrix.x2 instead.
 //
 //===----------------------------------------------------------------------===//
 
@@ -39,6 +43,14 @@ public:
                const ThreadIds &ids, unsigned rowBit, unsigned chunkBit,
                Value threadRow)
       : loc(loc), type(type), base(base) {
+    // A buffer's offset goes into the instructions' immediate, so that readers
+    // of several buffers compute the same addresses.
+    if (auto gep = base.getDefiningOp<LLVM::GEPOp>())
+      if (gep.getDynamicIndices().empty() && gep.getElemType().isInteger(8) &&
+          gep.getRawConstantIndices().size() == 1) {
+        this->base = gep.getBase();
+        baseBytes = gep.getRawConstantIndices().front();
+      }
     auto bitOf = [&](unsigned bit, int64_t scale) -> Value {
       Value v = arith::ShRUIOp::create(b, loc, ids.lane,
                                        i32Constant(b, loc, bit));
@@ -70,7 +82,7 @@ public:
   SmallVector<Value> read(OpBuilder &b, int64_t row, int64_t col,
                           unsigned count, bool transpose) {
     Value pointer = advanceBytes(b, loc, pointerFor(b, col / 8),
-                                 row * rowBytes(type) + farBytes(col / 8));
+                                 baseBytes + row * rowBytes(type) + farBytes(col / 8));
     SmallVector<Type> parts(count, b.getI32Type());
     Type result =
         LLVM::LLVMStructType::getLiteral(b.getContext(), parts);
@@ -109,7 +121,7 @@ private:
   Location loc;
   ViewType type;
   Value base, rowStart, chunk;
-  int64_t bits = 0;
+  int64_t baseBytes = 0, bits = 0;
   std::map<int64_t, Value> pointers;
 };
 
@@ -162,16 +174,25 @@ struct DotPattern : OpConversionPattern<DotOp> {
     if (!isPacked(element))
       return op.emitOpError("operand b: expected f16 or bf16, got ") << element;
 
+    // The warp's own atoms, by the offset of their first element.
+    SmallVector<int64_t> rows, cols;
+    for (unsigned r = 0; r < acc.numRegisters(); ++r) {
+      ArrayRef<int64_t> at = acc.offset(r);
+      if (at[1] == 0 && at[0] % 16 == 0)
+        rows.push_back(at[0]);
+      if (at[0] == 0 && at[1] % 8 == 0)
+        cols.push_back(at[1]);
+    }
     const ThreadIds &ids = kernels.threadIds(op);
     bool transposeB = op.getTransposeB();
-    // B stored N x K: the chunk is along k, the rows along n; stored K x N the
-    // other way round, hence .trans.
     Value warpN = acc.warpOffset(rewriter, loc, ids, 1);
     if (warpN && !transposeB)
       return op.emitOpError("layout: expected warps along rows only, got warps "
                             "along columns");
+    // ldmatrix.x2 takes its two addresses from lanes 0-15, see above.
+    bool oddColumns = transposeB && cols.size() % 2;
     MatrixReader b(rewriter, loc, bView, adaptor.getB().front(), ids,
-                   transposeB ? 4 : 3, transposeB ? 3 : 4, warpN);
+                   oddColumns ? 4 : 3, oddColumns ? 3 : 4, warpN);
 
     std::optional<MatrixReader> aShared;
     std::optional<RegisterOperand> aRegisters;
@@ -193,15 +214,6 @@ struct DotPattern : OpConversionPattern<DotOp> {
       return op.emitOpError("contraction: expected a multiple of 16, got ")
              << depth;
 
-    // The warp's own atoms, by the offset of their first element.
-    SmallVector<int64_t> rows, cols;
-    for (unsigned r = 0; r < acc.numRegisters(); ++r) {
-      ArrayRef<int64_t> at = acc.offset(r);
-      if (at[1] == 0 && at[0] % 16 == 0)
-        rows.push_back(at[0]);
-      if (at[0] == 0 && at[1] % 8 == 0)
-        cols.push_back(at[1]);
-    }
     SmallVector<Value> values = llvm::to_vector(adaptor.getAccumulator());
     auto registersAt = [&](int64_t row, int64_t col) {
       SmallVector<unsigned> result;
@@ -226,6 +238,8 @@ struct DotPattern : OpConversionPattern<DotOp> {
         SmallVector<Value> bFragments =
             transposeB ? b.read(rewriter, col, k, pair ? 4 : 2, false)
                        : b.read(rewriter, k, col, pair ? 4 : 2, true);
+        if (transposeB && !oddColumns)
+          std::swap(bFragments[1], bFragments[2]);
         for (unsigned half = 0; half < (pair ? 2u : 1u); ++half)
           for (auto [row, a] : llvm::zip(rows, aFragments))
             multiply(rewriter, loc, element, a,
