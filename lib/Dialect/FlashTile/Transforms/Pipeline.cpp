@@ -20,6 +20,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/SCF/Transforms/Transforms.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/FoldUtils.h"
 
@@ -132,9 +133,6 @@ FailureOr<scf::ForOp> mlir::flash_tile::applyPipeline(scf::ForOp loop) {
 
   const bool firstRagged = loop->hasAttr(kFirstRaggedAttrName);
   const bool neverRagged = loop->hasAttr(kNeverRaggedAttrName);
-  std::optional<int64_t> tripCount;
-  if (std::optional<APInt> count = loop.getStaticTripCount())
-    tripCount = count->getSExtValue();
   NamedAttrList attrs(loop->getDiscardableAttrDictionary());
   attrs.erase(kPipelineAttrName);
 
@@ -146,7 +144,7 @@ FailureOr<scf::ForOp> mlir::flash_tile::applyPipeline(scf::ForOp loop) {
   options.supportDynamicLoops = true;
   options.getScheduleFn = [&](scf::ForOp, auto &result) { result = schedule; };
   options.predicateFn = predicate;
-  options.annotateFn = [&](Operation *op, Part part, unsigned iteration) {
+  options.annotateFn = [&](Operation *op, Part part, unsigned) {
     auto stageAttr = op->getAttrOfType<IntegerAttr>(kStageAttrName);
     if (!stageAttr)
       return;
@@ -160,14 +158,6 @@ FailureOr<scf::ForOp> mlir::flash_tile::applyPipeline(scf::ForOp loop) {
     const bool ahead = part == Part::Kernel && stage < maxStage;
     if (neverRagged || (firstRagged && ahead))
       copy.setInBounds(true);
-    // Of a loop with constant bounds the prologue's iterations are assumed to
-    // exist; those beyond a trip count below the number of stages do not.
-    if (part == Part::Prologue && tripCount &&
-        int64_t(iteration) - stage >= *tripCount) {
-      OpBuilder builder(copy);
-      copy.getPredicateMutable().assign(
-          arith::ConstantIntOp::create(builder, copy.getLoc(), 0, 1));
-    }
   };
   Operation *previous = loop->getPrevNode();
   Block *block = loop->getBlock();
@@ -181,9 +171,11 @@ FailureOr<scf::ForOp> mlir::flash_tile::applyPipeline(scf::ForOp loop) {
   // The pipeliner computes lb + step * i at every use of the induction
   // variable; folded, an in_range on it is one on the induction variable
   // itself.
-  Operation *first = previous ? previous->getNextNode() : &block->front();
+  auto getFirst = [&] {
+    return previous ? previous->getNextNode() : &block->front();
+  };
   SmallVector<Operation *> scalars;
-  for (Operation *op = first; op != *pipelined; op = op->getNextNode())
+  for (Operation *op = getFirst(); op != *pipelined; op = op->getNextNode())
     scalars.push_back(op);
   (*pipelined)->walk([&](Operation *op) { scalars.push_back(op); });
   OperationFolder folder(rewriter.getContext());
@@ -191,8 +183,12 @@ FailureOr<scf::ForOp> mlir::flash_tile::applyPipeline(scf::ForOp loop) {
     if (isa<arith::AddIOp, arith::MulIOp, arith::SubIOp, arith::CmpIOp>(op) &&
         op->getResult(0).getType().isIntOrIndex())
       (void)folder.tryToFold(op);
+  Operation *first = getFirst();
+  for (Operation *op = first; op != *pipelined; op = op->getNextNode())
+    if (auto copy = dyn_cast<CopyAsyncOp>(op))
+      if (copy.getPredicate() && matchPattern(copy.getPredicate(), m_One()))
+        copy.getPredicateMutable().clear();
 
-  first = previous ? previous->getNextNode() : &block->front();
   sinkWaitsBelowPrologue(first, *pipelined);
   return pipelined;
 }
