@@ -7,16 +7,15 @@
 
 #include "Compile.h"
 
-#include "flash/InitAllDialects.h"
-#include "flash/InitAllPasses.h"
+#include "flash/Dialect/Flash/Transforms/Passes.h"
 #include "flash/Pipelines/BuildAttention.h"
+#include "flash/Pipelines/Compile.h"
 #include "flash/Runtime/AttentionSpec.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Pass/PassRegistry.h"
 #include "llvm/Support/Regex.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -49,12 +48,7 @@ struct Compiler::Errors {
 
 static DialectRegistry makeRegistry() {
   DialectRegistry registry;
-  mlir::flash::registerAllDialects(registry);
-  static bool passesRegistered = [] {
-    mlir::flash::registerAllPasses();
-    return true;
-  }();
-  (void)passesRegistered;
+  mlir::flash::registerCompileDialects(registry);
   return registry;
 }
 
@@ -73,26 +67,70 @@ std::string Compiler::refused(const Errors &errors) {
   return errors.complaint;
 }
 
-/// Runs a textual pipeline; fails if it names something that does not exist.
-static LogicalResult runPipeline(ModuleOp module, StringRef pipeline) {
-  PassManager manager(module->getContext(), ModuleOp::getOperationName());
-  FailureOr<OpPassManager> parsed = parsePassPipeline(pipeline, llvm::errs());
-  if (failed(parsed))
-    llvm::report_fatal_error("no such pipeline: " + pipeline);
-  static_cast<OpPassManager &>(manager) = std::move(*parsed);
-  return manager.run(module);
-}
+// Chips with a lowering, chips that are only known, and others.
+constexpr StringRef kChips[] = {"sm_80", "sm_80", "sm_80",   "sm_86",
+                                "sm_86", "sm_89", "sm_89",   "sm_90",
+                                "sm_90", "sm_90", "sm_100a", "sm_0x"};
+constexpr StringRef kSchedules[] = {
+    "",
+    "",
+    "",
+    "",
+    "tile_q=64",
+    "tile_q=128,tile_k=128,warps=8",
+    "tile_q=16,tile_k=16,warps=1",
+    "tile_q=256,tile_k=256",
+    "tile_q=48,warps=4",
+    "stages_k=3,stages_v=3",
+    "stages_k=9",
+    "query_in_registers=true",
+    "query_in_registers=1,tile_q=128,warps=4",
+    "tile_k=24",
+    "warps=33",
+    "warps=0",
+    "tile_q",
+    "depth=2",
+    "=,=",
+    "tile_q=99999999999"};
 
 std::string Compiler::lower(OwningOpRef<ModuleOp> module, Errors &errors,
                             Random &random) {
-  if (failed(runPipeline(
-          *module, "builtin.module(flash-expand-modifiers,canonicalize,cse)")))
-    return refused(errors);
   if (random.oneIn(4)) {
     OwningOpRef<ModuleOp> reference = module->clone();
-    if (failed(runPipeline(*reference, "builtin.module(flash-decompose)")))
+    PassManager manager(&context);
+    manager.addPass(mlir::flash::createFlashDecompose());
+    if (failed(manager.run(*reference)))
       return refused(errors);
   }
+
+  mlir::flash::CompileOptions options;
+  options.chip = random.pick(kChips).str();
+  options.schedule = random.pick(kSchedules).str();
+  if (std::optional<std::string> message =
+          mlir::flash::checkSchedule(options.schedule)) {
+    if (message->empty())
+      return "a schedule is refused without a message: " + options.schedule;
+    options.schedule.clear();
+  }
+  // Code generation takes a hundred times as long as what comes before it.
+  if (random.oneIn(16)) {
+    ++counts.compileTried;
+    FailureOr<mlir::flash::CompiledKernel> kernel =
+        mlir::flash::compileToPTX(*module, options);
+    if (failed(kernel))
+      return refused(errors);
+    ++counts.compiled;
+    if (kernel->ptx.empty())
+      return "compiled to no PTX";
+    return errors.complaint;
+  }
+  ++counts.tileTried;
+  if (failed(mlir::flash::lowerTo(*module, mlir::flash::CompileStage::Tile,
+                                  options)))
+    return refused(errors);
+  ++counts.tiled;
+  if (failed(verify(*module)))
+    return "the tile program does not verify";
   return errors.complaint;
 }
 
