@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "flash/Dialect/Flash/IR/Flash.h"
+#include "flash/Dialect/Flash/IR/FlashBytecode.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -45,6 +46,7 @@ void FlashDialect::initialize() {
 
 void FlashDialect::registerInterfaces() {
   addInterfaces<FlashInlinerInterface>();
+  addBytecodeInterface(this);
 }
 
 Operation *FlashDialect::materializeConstant(OpBuilder &builder,
