@@ -14,7 +14,8 @@
 
 #include "mlir/Analysis/Presburger/IntegerRelation.h"
 #include "mlir/Analysis/Presburger/Simplex.h"
-#include "llvm/Support/raw_ostream.h"
+
+#include <limits>
 
 using namespace mlir;
 using namespace mlir::flash;
@@ -410,6 +411,11 @@ void RangeBuilder::build() {
 MaskRanges mlir::flash::analyzeMask(Region &mask, const MaskTiling &tiling) {
   MaskRanges ranges;
   ranges.tiling = tiling;
+  // Sizes are below 2^31; what is not would only overflow below.
+  for (std::optional<int64_t> *size :
+       {&ranges.tiling.queries, &ranges.tiling.keys})
+    if (*size && **size > std::numeric_limits<int32_t>::max())
+      *size = std::nullopt;
   using Kind = MaskSymbol::Kind;
   for (Kind kind : {Kind::FirstQuery, Kind::Queries, Kind::Keys,
                     Kind::Alignment, Kind::OffsetQ, Kind::OffsetK})

@@ -10,6 +10,7 @@
 #include "flash/Dialect/Flash/IR/Flash.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -135,8 +136,11 @@ bool MaskReader::isNewUniform(Value value) {
     return argument.getOwner() == &mask.front() && number != 2 && number != 3 &&
            !isa<ShapedType>(argument.getType());
   }
+  // Other dialects have no place in a kernel's prologue.
   Operation *op = value.getDefiningOp();
-  return op->getNumRegions() == 0 && isPure(op) &&
+  bool isScalar = isa<AlignmentOp, HeadsOp>(op) ||
+                  isa<arith::ArithDialect, math::MathDialect>(op->getDialect());
+  return isScalar && isPure(op) &&
          llvm::all_of(op->getOperands(),
                       [&](Value operand) { return isUniform(operand); });
 }

@@ -17,6 +17,8 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/CSE.h"
 
+#include <limits>
+
 namespace mlir::flash_tile {
 #define GEN_PASS_DEF_FLASHTOTILE
 #include "flash/Conversion/Passes.h.inc"
@@ -68,6 +70,15 @@ static LogicalResult checkOperands(AttentionOp op) {
              << role
              << ": expected an argument of the function, got the result "
              << "of '" << value.getDefiningOp()->getName() << "'";
+  }
+  for (auto [role, value] :
+       {std::pair<StringRef, Value>{"query", op.getQuery()},
+        {"key", op.getKey()}}) {
+    int64_t length = cast<ShapedType>(value.getType()).getDimSize(2);
+    if (length > std::numeric_limits<int32_t>::max())
+      return op.emitOpError() << role << " length: expected at most "
+                              << std::numeric_limits<int32_t>::max()
+                              << " (sizes have 32 bits), got " << length;
   }
   for (auto [role, value] :
        {std::pair<StringRef, Value>{"query", op.getQuery()},
@@ -314,6 +325,9 @@ FailureOr<gpu::GPUFuncOp> mlir::flash::buildTileKernel(OpBuilder &builder,
     return function.emitOpError()
            << "results: expected none (the output is an argument), got "
            << function.getNumResults();
+  if (!SymbolTable::symbolKnownUseEmpty(function, function->getParentOp()))
+    return function.emitOpError(
+        "uses: expected none (a kernel is launched, not called), got some");
   if (op->getBlock() != &function.getBody().front())
     return op.emitOpError(
         "position: expected the function's body, got a nested region");

@@ -210,7 +210,9 @@ void ForwardKernelBuilder::buildPrologue() {
 
 /// The uniform arguments of both regions, then the bounds of the loop.
 void ForwardKernelBuilder::buildRanges() {
-  uniforms.emplace(b, alignment, heads);
+  // Sizes are 32-bit in the ABI; operands of the op may be anything.
+  uniforms.emplace(b, alignment, heads,
+                   operands.alignment || operands.heads ? 64u : 33u);
   auto absolute = [&](Value local, Value offset) {
     return offset ? fold<arith::AddIOp>(local, offset) : local;
   };

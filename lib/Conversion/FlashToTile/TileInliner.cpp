@@ -77,7 +77,10 @@ Value TileInliner::splat(Location loc, Value scalar) {
 /// True where |rows * i + columns * j| < 2^30 - 1 for all elements of the tile.
 static bool isNarrow(int64_t rows, int64_t columns, int64_t tileQ,
                      int64_t tileK) {
-  if (std::abs(rows) >= kBaseLimit || std::abs(columns) >= kBaseLimit)
+  auto isSmall = [](int64_t factor) {
+    return factor > -kBaseLimit && factor < kBaseLimit;
+  };
+  if (!isSmall(rows) || !isSmall(columns))
     return false;
   return std::abs(rows) * tileQ + std::abs(columns) * tileK < kBaseLimit - 1;
 }
@@ -166,14 +169,23 @@ std::optional<TileValue> TileInliner::asAffine(Value value) {
 // Ops of the region
 //===----------------------------------------------------------------------===//
 
+/// Ops that exist on scalars and on tiles alike, with scalar operands.
+static bool isScalarOp(Operation &op) {
+  auto isScalar = [](Type type) { return type.isIntOrIndexOrFloat(); };
+  bool isKnown = isa<AlignmentOp, HeadsOp>(op) ||
+                 isa<arith::ArithDialect, math::MathDialect>(op.getDialect());
+  return isKnown && isMemoryEffectFree(&op) &&
+         llvm::all_of(op.getOperandTypes(), isScalar) &&
+         llvm::all_of(op.getResultTypes(), isScalar);
+}
+
 /// Clones an op whose operands are uniform as a scalar op; in front of the loop
 /// where that is allowed.
 bool TileInliner::inlineUniform(Operation &op) {
   bool isUniform = llvm::all_of(op.getOperands(), [&](Value operand) {
     return values.lookup(operand).kind == TileValue::Kind::Uniform;
   });
-  if (!isUniform || op.getNumRegions() != 0 || op.getNumResults() != 1 ||
-      !isMemoryEffectFree(&op))
+  if (!isUniform || !isScalarOp(op) || op.getNumResults() != 1)
     return false;
   TileValue result;
   result.kind = TileValue::Kind::Uniform;
@@ -193,7 +205,7 @@ bool TileInliner::inlineUniform(Operation &op) {
   if (matchPattern(op.getResult(0), m_ConstantInt(&constant)))
     result.bits = constant.getSignificantBits();
   else if (isa<AlignmentOp, HeadsOp>(op))
-    result.bits = 34;
+    result.bits = uniforms.getSizeBits();
   values[op.getResult(0)] = result;
   return true;
 }
@@ -376,12 +388,8 @@ std::optional<TileValue> TileInliner::inlineCast(Operation &op) {
 }
 
 LogicalResult TileInliner::inlineElementwise(Operation &op) {
-  auto isElement = [](Type type) { return type.isIntOrIndexOrFloat(); };
   bool isElementwise =
-      OpTrait::hasElementwiseMappableTraits(&op) &&
-      isa<arith::ArithDialect, math::MathDialect>(op.getDialect()) &&
-      llvm::all_of(op.getOperandTypes(), isElement) &&
-      llvm::all_of(op.getResultTypes(), isElement);
+      OpTrait::hasElementwiseMappableTraits(&op) && isScalarOp(op);
   if (!isElementwise)
     return op.emitError() << role << " region: '" << op.getName()
                           << "' is not yet lowered to tiles (expected "

@@ -33,10 +33,14 @@ namespace mlir::flash {
 class UniformValues {
 public:
   /// `builder` appends to the block that gets the loop. `alignment` and `heads`
-  /// are the values of flash.alignment and flash.heads.
-  UniformValues(OpBuilder builder, Value alignment, Value heads)
-      : builder(builder), alignment(alignment), heads(heads) {}
+  /// are the values of flash.alignment and flash.heads, below 2^sizeBits in
+  /// magnitude.
+  UniformValues(OpBuilder builder, Value alignment, Value heads,
+                unsigned sizeBits)
+      : builder(builder), alignment(alignment), heads(heads),
+        sizeBits(sizeBits) {}
 
+  unsigned getSizeBits() const { return sizeBits; }
   /// Values are from now on built in front of `loop`.
   void stayAbove(Operation *loop) { builder.setInsertionPoint(loop); }
   /// Gives a region argument a value, of a magnitude below 2^bits.
@@ -56,6 +60,7 @@ public:
 private:
   OpBuilder builder;
   Value alignment, heads;
+  unsigned sizeBits;
   IRMapping mapping;
   llvm::DenseMap<Value, unsigned> argumentBits;
 };

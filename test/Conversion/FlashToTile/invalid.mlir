@@ -131,6 +131,28 @@ func.func @result(%q: !t, %k: !t, %v: !t, %o: !t) -> !t {
 
 // -----
 
+!t = memref<1x8x64x64xf16>
+// expected-error @below {{uses: expected none (a kernel is launched, not called), got some}}
+func.func @called(%q: !t, %k: !t, %v: !t, %o: !t) {
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t)
+  return
+}
+func.func @caller(%q: !t) {
+  func.call @called(%q, %q, %q, %q) : (!t, !t, !t, !t) -> ()
+  return
+}
+
+// -----
+
+!t = memref<1x1x4294967296x64xf16>
+func.func @long(%q: !t, %k: !t, %v: !t, %o: !t) {
+  // expected-error @below {{query length: expected at most 2147483647 (sizes have 32 bits), got 4294967296}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t)
+  return
+}
+
+// -----
+
 #s = #flash.schedule<chip = "sm_80", level = 9, tile_q = 64, tile_k = 32, warps = 4, stages_k = 1, stages_v = 1, query_in_registers = false>
 !t = memref<1x8x64x64xf16>
 func.func @effects(%q: !t, %k: !t, %v: !t, %o: !t) {
@@ -173,6 +195,22 @@ func.func @read(%q: !t, %k: !t, %v: !t, %o: !t, %bias: memref<64x64xf32>) {
       %x = memref.load %c[%i, %j] : memref<64x64xf32>
       %r = arith.addf %s, %x : f32
       flash.yield %r : f32
+    }
+  return
+}
+
+// -----
+
+#s = #flash.schedule<chip = "sm_80", level = 9, tile_q = 64, tile_k = 32, warps = 4, stages_k = 1, stages_v = 1, query_in_registers = false>
+!t = memref<1x8x64x64xf16>
+func.func @foreign(%q: !t, %k: !t, %v: !t, %o: !t) {
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t) {schedule = #s}
+    mask {
+    ^bb0(%b: index, %h: index, %i: index, %j: index):
+      // expected-error @below {{mask region: 'index.cmp' is not yet lowered to tiles (expected elementwise arith and math ops)}}
+      // expected-remark @below {{mask: 'index.cmp' is not affine with a single interval; its tiles are masked element by element}}
+      %r = index.cmp slt(%b, %h)
+      flash.yield %r : i1
     }
   return
 }
