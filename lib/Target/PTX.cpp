@@ -7,6 +7,7 @@
 
 #include "flash/Target/PTX.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -36,6 +37,13 @@ namespace {
 
 constexpr const char *kTriple = "nvptx64-nvidia-cuda";
 
+/// Sets a boolean option of LLVM's that has no other interface.
+void setFlag(llvm::StringRef name) {
+  auto &options = llvm::cl::getRegisteredOptions();
+  if (auto it = options.find(name); it != options.end())
+    static_cast<llvm::cl::opt<bool> *>(it->second)->setValue(true);
+}
+
 void initializeTarget() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -44,10 +52,22 @@ void initializeTarget() {
     LLVMInitializeNVPTXTargetMC();
     LLVMInitializeNVPTXAsmPrinter();
     // Shared memory is smaller than 4 GiB; 32-bit pointers halve the integer
-    // work of its addresses. Only a global option selects them.
-    auto &options = llvm::cl::getRegisteredOptions();
-    if (auto it = options.find("nvptx-short-ptr"); it != options.end())
-      static_cast<llvm::cl::opt<bool> *>(it->second)->setValue(true);
+    // work of its addresses. Only global options select this, and switch off
+    // the search for accesses to vectorise: what can be wide is wide already.
+    setFlag("nvptx-short-ptr");
+    setFlag("disable-nvptx-load-store-vectorizer");
+  });
+}
+
+/// Upstream's conversions keep a loop's annotation as a discardable attribute
+/// of its latch; the translation reads the branch's own.
+void adoptLoopAnnotations(gpu::GPUModuleOp module) {
+  constexpr llvm::StringLiteral name = "llvm.loop_annotation";
+  module.walk([&](LLVM::BrOp branch) {
+    if (auto loop = branch->getAttrOfType<LLVM::LoopAnnotationAttr>(name)) {
+      branch->removeDiscardableAttr(name);
+      branch.setLoopAnnotationAttr(loop);
+    }
   });
 }
 
@@ -117,10 +137,12 @@ FailureOr<std::string> translateToPTX(gpu::GPUModuleOp module,
   std::string features = "+ptx" + std::to_string(chip.ptxVersion);
   std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
       triple, std::string(chip.name), features, llvm::TargetOptions(),
-      std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+      std::nullopt, std::nullopt,
+      llvm::CodeGenOptLevel::Default));
   if (!machine)
     return module.emitError("NVPTX target: no machine for ") << chip.name.data();
 
+  adoptLoopAnnotations(module);
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> llvmModule;
   {
@@ -140,7 +162,8 @@ FailureOr<std::string> translateToPTX(gpu::GPUModuleOp module,
   llvm::raw_svector_ostream stream(text);
   llvm::legacy::PassManager codegen;
   if (machine->addPassesToEmitFile(codegen, stream, nullptr,
-                                   llvm::CodeGenFileType::AssemblyFile))
+                                   llvm::CodeGenFileType::AssemblyFile,
+                                   /*DisableVerify=*/true))
     return module.emitError("NVPTX target: cannot emit assembly");
   codegen.run(*llvmModule);
   return std::string(text);

@@ -18,6 +18,24 @@ namespace mlir::flash_tile {
 #define GEN_PASS_DEF_FLASHTILETONVVM
 #include "flash/Conversion/Passes.h.inc"
 
+namespace {
+
+/// A tile loop is as long as it should be. ptxas unrolls loops whose trip count
+/// it knows, and then spills (216 bytes at 128 x 32, d = 128, 4096 keys).
+void forbidUnrolling(gpu::GPUModuleOp module) {
+  MLIRContext *context = module.getContext();
+  auto yes = BoolAttr::get(context, true);
+  auto unroll = LLVM::LoopUnrollAttr::get(context, /*disable=*/yes, {}, {}, {},
+                                          {}, {}, {});
+  auto annotation = LLVM::LoopAnnotationAttr::get(
+      context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {});
+  module.walk([&](scf::ForOp loop) {
+    loop->setAttr("llvm.loop_annotation", annotation);
+  });
+}
+
+} // namespace
+
 LogicalResult convertTileToNVVM(gpu::GPUModuleOp module) {
   MLIRContext *context = module.getContext();
   KernelContext kernels;
@@ -52,7 +70,10 @@ LogicalResult convertTileToNVVM(gpu::GPUModuleOp module) {
   ConversionConfig config;
   // Nothing is rolled back: a failure ends the compilation.
   config.allowPatternRollback = false;
-  return applyFullConversion(module, target, std::move(patterns), config);
+  if (failed(applyFullConversion(module, target, std::move(patterns), config)))
+    return failure();
+  forbidUnrolling(module);
+  return success();
 }
 
 namespace {
