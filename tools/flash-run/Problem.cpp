@@ -1,0 +1,302 @@
+//===- Problem.cpp - What flash-run runs ----------------------------------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Problem.h"
+
+#include "DiagnosticCollector.h"
+#include "ModuleInput.h"
+#include "RegionInterpreter.h"
+
+#include "flash/Pipelines/BuildAttention.h"
+#include "flash/Runtime/Npy.h"
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace flash::run;
+using namespace flash::runtime;
+
+namespace {
+
+/// A SPEC error as "--attention:1:COLUMN: error: ...".
+Error specError(const char *option, const Error &error) {
+  return Error{std::string(option) +
+               ":1:" + std::to_string(error.column.value_or(1)) +
+               ": error: " + error.message};
+}
+
+Status verifySupported(const char *option, const AttentionSpec &spec) {
+  auto refuse = [&](const std::string &what, const char *expected) -> Status {
+    return Error{std::string(option) + ":1:1: error: " + what +
+                 " is not yet supported: expected " + expected};
+  };
+  if (spec.dtype != DType::F16 && spec.dtype != DType::BF16)
+    return refuse("dtype=" + std::string(name(spec.dtype)), "f16 or bf16");
+  if (spec.prefix)
+    return refuse("prefix", "mask=causal or window");
+  if (spec.chunk)
+    return refuse("chunk", "mask=causal or window");
+  if (spec.sink)
+    return refuse("sink", "window alone");
+  return Success{};
+}
+
+Result<AttentionSpec> parseSpec(const char *option, const std::string &text) {
+  Result<AttentionSpec> spec = AttentionSpec::parse(text);
+  if (!spec)
+    return specError(option, spec.error());
+  if (Status status = verifySupported(option, *spec); !status)
+    return status.error();
+  return spec;
+}
+
+Result<Sizes> resolveSizes(const AttentionSpec &spec, const std::string &text) {
+  Result<Sizes> sizes = spec.resolveSizes(text);
+  if (!sizes)
+    return specError("--sizes", sizes.error());
+  return sizes;
+}
+
+/// Fills q, k, v, o and lse, then puts files over them.
+Status makeOperands(Problem &problem, const Options &options) {
+  Result<ProblemArrays> made =
+      makeInputs(problem.spec, problem.sizes, options.inputs);
+  if (!made)
+    return made.error();
+  problem.arrays["q"] = std::move(made->q);
+  problem.arrays["k"] = std::move(made->k);
+  problem.arrays["v"] = std::move(made->v);
+  problem.arrays["o"] = std::move(made->o);
+  problem.arrays["lse"] = std::move(made->lse);
+  for (const auto &[name, path] : options.files) {
+    bool isCapture = std::find(problem.captures.begin(), problem.captures.end(),
+                               name) != problem.captures.end();
+    if (isCapture)
+      continue;
+    if (name != "q" && name != "k" && name != "v") {
+      std::string known = "q, k, v";
+      for (const std::string &capture : problem.captures)
+        known += ", " + capture;
+      return Error{"--input: expected one of " + known + ", got '" + name +
+                   "'"};
+    }
+    Result<StridedArray> array = readNpy(path);
+    if (!array)
+      return Error{"--input: " + array.error().message};
+    if (Status status = assignArray(problem.arrays[name], *array, name);
+        !status)
+      return Error{"--input: " + status.error().message};
+  }
+  return Success{};
+}
+
+/// Fills a capture: a constant, a file, or N(0, 1) for floats of known shape.
+Result<StridedArray> makeCapture(const CaptureInput &capture, size_t index,
+                                 const Options &options) {
+  if (capture.constant) {
+    StridedArray array = StridedArray::contiguous(capture.dtype, {});
+    array.set({}, *capture.constant);
+    return array;
+  }
+  auto shaped = mlir::dyn_cast<mlir::ShapedType>(capture.type);
+  std::vector<int64_t> shape;
+  bool isStatic = true;
+  if (shaped) {
+    shape = shaped.getShape().vec();
+    isStatic = shaped.hasStaticShape();
+  }
+  auto file = options.files.find(capture.name);
+  if (file == options.files.end()) {
+    if (!isFloat(capture.dtype) || !isStatic || !shaped)
+      return Error{"capture '" + capture.name +
+                   "': expected --input=" + capture.name +
+                   "=FILE.npy (only floats of static shape have a default)"};
+    StridedArray array = StridedArray::contiguous(capture.dtype, shape);
+    // Streams 0 to 2 are q, k and v.
+    fillNormal(array, options.inputs.seed, 16 + index);
+    return array;
+  }
+  Result<StridedArray> read = readNpy(file->second);
+  if (!read)
+    return Error{"--input: " + read.error().message};
+  if (shape.size() != read->shape.size())
+    return Error{"--input: " + capture.name + ": expected rank " +
+                 std::to_string(shape.size()) + ", got " +
+                 std::to_string(read->shape.size())};
+  for (size_t dim = 0; dim < shape.size(); ++dim)
+    if (mlir::ShapedType::isDynamic(shape[dim]))
+      shape[dim] = read->shape[dim];
+  StridedArray array = StridedArray::contiguous(capture.dtype, shape);
+  if (Status status = assignArray(array, *read, capture.name); !status)
+    return Error{"--input: " + status.error().message};
+  return array;
+}
+
+/// The problem of a .mlir file, regions included.
+Result<Problem> fromModule(mlir::MLIRContext *context, const Options &options) {
+  DiagnosticCollector diagnostics(context);
+  mlir::FailureOr<ModuleInput> input = readModule(context, options.input);
+  if (failed(input))
+    return diagnostics.error();
+  Problem problem;
+  problem.spec = input->spec;
+  for (const CaptureInput &capture : input->captures)
+    problem.captures.push_back(capture.name);
+  Result<Sizes> sizes = resolveSizes(problem.spec, options.sizes);
+  if (!sizes)
+    return sizes.error();
+  problem.sizes = *sizes;
+  if (Status status = makeOperands(problem, options); !status)
+    return status.error();
+  for (auto [index, capture] : llvm::enumerate(input->captures)) {
+    Result<StridedArray> array = makeCapture(capture, index, options);
+    if (!array)
+      return array.error();
+    problem.arrays[capture.name] = std::move(*array);
+  }
+  for (auto [index, name] : llvm::enumerate(input->arguments))
+    if (failed(verifyArray(input->function, unsigned(index), name,
+                           problem.arrays[name])))
+      return diagnostics.error();
+
+  problem.reference = ReferenceProblem::fromSpec(problem.spec, problem.sizes);
+  // The op rounds its scale to f32, whether written or the default.
+  problem.reference.scale = double(input->op.getScaleOrDefault());
+  mlir::flash::RegionProgram::Environment environment;
+  environment.alignment = sizes->sk - sizes->sq;
+  environment.heads = sizes->hq;
+  // Elements of a std::map do not move.
+  for (const std::string &name : problem.captures)
+    environment.captures.push_back(&problem.arrays[name]);
+  if (input->op.hasScoreRegion()) {
+    mlir::FailureOr<mlir::flash::RegionProgram> score =
+        mlir::flash::RegionProgram::compile(input->op.getScore(), environment);
+    if (failed(score))
+      return diagnostics.error();
+    problem.reference.score =
+        mlir::flash::RegionProgram::asScore(std::move(*score));
+  }
+  if (input->op.hasMaskRegion()) {
+    mlir::FailureOr<mlir::flash::RegionProgram> mask =
+        mlir::flash::RegionProgram::compile(input->op.getMask(), environment);
+    if (failed(mask))
+      return diagnostics.error();
+    problem.reference.mask =
+        mlir::flash::RegionProgram::asMask(std::move(*mask));
+  }
+  problem.function = input->function.getName().str();
+  problem.arguments = input->arguments;
+  problem.module = std::move(input->module);
+  return problem;
+}
+
+/// The problem that a spec states, without a way to run it yet.
+Result<Problem> fromSpec(AttentionSpec spec, const Options &options) {
+  Problem problem;
+  problem.spec = std::move(spec);
+  problem.spec.lse = true;
+  Result<Sizes> sizes = resolveSizes(problem.spec, options.sizes);
+  if (!sizes)
+    return sizes.error();
+  problem.sizes = *sizes;
+  if (Status status = makeOperands(problem, options); !status)
+    return status.error();
+  problem.reference = ReferenceProblem::fromSpec(problem.spec, problem.sizes);
+  return problem;
+}
+
+/// The problem of a kernel that was compiled earlier. What it computes is what
+/// its manifest says or, where that has no SPEC, --against.
+Result<Problem> fromKernel(const Options &options) {
+  std::string path = options.manifest;
+  if (path.empty()) {
+    llvm::SmallString<128> beside(options.input);
+    llvm::sys::path::replace_extension(beside, "json");
+    path = std::string(beside);
+  }
+  Result<std::vector<std::byte>> text = readFile(path);
+  if (!text)
+    return Error{"--manifest: " + text.error().message};
+  Result<Manifest> manifest = Manifest::parse(std::string_view(
+      reinterpret_cast<const char *>(text->data()), text->size()));
+  if (!manifest)
+    return Error{"'" + path + "': " + manifest.error().message};
+  std::string attention =
+      manifest->attention.empty() ? options.against : manifest->attention;
+  if (attention.empty())
+    return Error{"'" + path +
+                 "': attention: expected a SPEC, there or as "
+                 "--against, got none"};
+  Result<AttentionSpec> spec = parseSpec("attention", attention);
+  if (!spec)
+    return spec.error();
+  for (const Parameter &parameter : manifest->parameters)
+    if (parameter.role == ParameterRole::Capture)
+      return Error{"'" + path + "': parameter '" + parameter.name +
+                   "': captures need the .mlir input, not a kernel"};
+  Result<std::vector<std::byte>> ptx = readFile(options.input);
+  if (!ptx)
+    return ptx.error();
+  Result<Problem> problem = fromSpec(*spec, options);
+  if (!problem)
+    return problem;
+  problem->ptx.assign(reinterpret_cast<const char *>(ptx->data()), ptx->size());
+  problem->manifest = std::move(*manifest);
+  return problem;
+}
+
+/// Replaces what the result is compared with.
+Status applyAgainst(Problem &problem, const Options &options) {
+  Result<AttentionSpec> spec = parseSpec("--against", options.against);
+  if (!spec)
+    return spec.error();
+  Result<Sizes> sizes =
+      spec->resolveSizes(spec->isDynamic() ? options.sizes : "");
+  if (!sizes)
+    return specError("--against", sizes.error());
+  if (!(*sizes == problem.sizes) || spec->dtype != problem.spec.dtype)
+    return Error{"--against:1:1: error: expected the sizes and dtype of the "
+                 "input, got others"};
+  problem.reference = ReferenceProblem::fromSpec(*spec, *sizes);
+  return Success{};
+}
+
+} // namespace
+
+Result<Problem> flash::run::makeProblem(mlir::MLIRContext *context,
+                                        const Options &options) {
+  auto make = [&]() -> Result<Problem> {
+    if (!options.attention.empty()) {
+      Result<AttentionSpec> spec = parseSpec("--attention", options.attention);
+      if (!spec)
+        return spec.error();
+      Result<Problem> problem = fromSpec(*spec, options);
+      if (!problem)
+        return problem;
+      problem->module = mlir::flash::buildAttention(
+          context, problem->spec, mlir::flash::AttentionForm::StridedMemRefs);
+      problem->function = mlir::flash::kAttentionFunction.str();
+      problem->arguments = {"q", "k", "v", "o", "lse"};
+      return problem;
+    }
+    llvm::StringRef extension = llvm::sys::path::extension(options.input);
+    if (llvm::sys::fs::is_directory(options.input) || extension == ".flash" ||
+        extension == ".zip" || extension == ".json")
+      return Error{"'" + options.input +
+                   "': packages are not yet supported: expected a .mlir file, "
+                   "a .ptx file or --attention=SPEC"};
+    if (extension == ".ptx")
+      return fromKernel(options);
+    return fromModule(context, options);
+  };
+  Result<Problem> problem = make();
+  if (problem && !options.against.empty())
+    if (Status status = applyAgainst(*problem, options); !status)
+      return status.error();
+  return problem;
+}
