@@ -8,8 +8,8 @@
 #
 # usage: docs/generate.sh MLIR_TBLGEN OUTPUT_DIR
 #
-# Writes OUTPUT_DIR/Dialects/NAME.md for every dialect (each *Ops.td below
-# include/flash/Dialect) and OUTPUT_DIR/Passes/NAME.md for every Passes.td.
+# Writes OUTPUT_DIR/Dialects/NAME.md for every include/flash/Dialect/NAME/IR/
+# NAMEOps.td, and OUTPUT_DIR/Passes/NAME.md for every Passes.td.
 # `tools/dev docs` runs it with OUTPUT_DIR = docs.
 #
 #===-----------------------------------------------------------------------===#
@@ -22,13 +22,13 @@ includes=(-I "$root/include" -I "$(dirname "$(dirname "$(readlink -f "$tblgen")"
 
 mkdir -p "$output/Dialects" "$output/Passes"
 
-while read -r file; do
-  name=$(basename "$file" Ops.td)
+for directory in "$root"/include/flash/Dialect/*/IR; do
+  name=$(basename "$(dirname "$directory")")
   # FlashTile -> flash_tile, as dialects are spelled in IR.
   dialect=$(sed 's/\([a-z]\)\([A-Z]\)/\1_\2/g' <<<"$name" | tr '[:upper:]' '[:lower:]')
-  "$tblgen" -gen-dialect-doc -dialect="$dialect" "${includes[@]}" "$file" \
+  "$tblgen" -gen-dialect-doc -dialect="$dialect" "${includes[@]}" "$directory/${name}Ops.td" \
     -o "$output/Dialects/$name.md"
-done < <(find "$root/include/flash/Dialect" -path '*/IR/*Ops.td' | sort)
+done
 
 while read -r file; do
   # Dialect/Flash/Transforms/Passes.td -> Flash, Conversion/Passes.td -> Conversion.
