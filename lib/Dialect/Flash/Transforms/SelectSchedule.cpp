@@ -10,7 +10,7 @@
 #include "flash/Dialect/Flash/Transforms/Passes.h"
 #include "flash/Target/ChipInfo.h"
 
-#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
 
@@ -177,48 +177,6 @@ mlir::flash::selectSchedule(AttentionOp op, StringRef chipName,
   if (!schedule || failed(checkSchedule(op, schedule, *chip)))
     return failure();
   return schedule;
-}
-
-//===----------------------------------------------------------------------===//
-// Text
-//===----------------------------------------------------------------------===//
-
-bool mlir::flash::parseScheduleOverrides(StringRef text,
-                                         ScheduleOverrides &overrides,
-                                         std::string &error) {
-  const std::pair<StringRef, std::optional<int64_t> *> numbers[] = {
-      {"level", &overrides.level},      {"tile_q", &overrides.tileQ},
-      {"tile_k", &overrides.tileK},     {"warps", &overrides.warps},
-      {"stages_k", &overrides.stagesK}, {"stages_v", &overrides.stagesV}};
-  for (StringRef item : llvm::split(text, ',')) {
-    auto [name, value] = item.split('=');
-    std::string key = name.trim().str();
-    std::replace(key.begin(), key.end(), '-', '_');
-    value = value.trim();
-    if (key == "query_in_registers") {
-      if (value != "true" && value != "false") {
-        error = key + ": expected true or false, got '" + value.str() + "'";
-        return false;
-      }
-      overrides.queryInRegisters = value == "true";
-      continue;
-    }
-    const auto *found = llvm::find_if(
-        numbers, [&](const auto &number) { return number.first == key; });
-    if (found == std::end(numbers)) {
-      error = "expected one of level, tile_q, tile_k, warps, stages_k, "
-              "stages_v, query_in_registers, got '" +
-              key + "'";
-      return false;
-    }
-    int64_t number;
-    if (value.getAsInteger(10, number)) {
-      error = key + ": expected an integer, got '" + value.str() + "'";
-      return false;
-    }
-    *found->second = number;
-  }
-  return true;
 }
 
 //===----------------------------------------------------------------------===//

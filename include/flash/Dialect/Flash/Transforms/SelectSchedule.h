@@ -11,7 +11,6 @@
 #include "flash/Dialect/Flash/IR/Flash.h"
 
 #include <optional>
-#include <string>
 
 namespace mlir::flash {
 
@@ -20,13 +19,6 @@ struct ScheduleOverrides {
   std::optional<int64_t> level, tileQ, tileK, warps, stagesK, stagesV;
   std::optional<bool> queryInRegisters;
 };
-
-/// Reads `tile_q=128,tile_k=64,warps=8,stages_k=1,stages_v=1,
-/// query_in_registers=true`, any subset in any order, `-` as good as `_`.
-/// Otherwise returns false and says in `error` which key, what was expected and
-/// what was found.
-bool parseScheduleOverrides(StringRef text, ScheduleOverrides &overrides,
-                            std::string &error);
 
 /// The schedule of `op` on `chip` (sm_80, ...): the op's own one or the chosen
 /// one, with `overrides` in place of single fields. Emits an error on `op` and
