@@ -37,10 +37,12 @@ Value UniformValues::get(Value value) {
   Operation *op = value.getDefiningOp();
   if (!op)
     return Value();
-  if (isa<AlignmentOp>(op))
-    return alignment;
-  if (isa<HeadsOp>(op))
-    return heads;
+  // Mapped, and not only returned: a clone of their user looks them up.
+  if (isa<AlignmentOp, HeadsOp>(op)) {
+    Value size = isa<AlignmentOp>(op) ? alignment : heads;
+    mapping.map(value, size);
+    return size;
+  }
   for (Value operand : op->getOperands())
     get(operand);
   builder.clone(*op, mapping);
