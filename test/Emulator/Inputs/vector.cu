@@ -14,6 +14,7 @@ extern "C" __global__ void reduce_tree(const float *x, float *sum, int n) {
     s += x[i];
   part[t] = s;
   __syncthreads();
+#pragma unroll 1
   for (int step = blockDim.x / 2; step > 0; step /= 2) {
     if (t < step)
       part[t] += part[t + step];
