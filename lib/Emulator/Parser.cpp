@@ -94,7 +94,7 @@ private:
   bool instruction(Function &function, int32_t guard, bool negated);
   bool operand(Operand &result, unsigned depth);
   bool address(Operand &result, unsigned depth);
-  bool label(Function &function, std::string_view name, uint32_t &index);
+  bool label(Function &function, const Instruction &at, uint32_t &index);
   void pendNames(const Operand &operand, uint32_t instruction, uint32_t index,
                  bool mustBeLabel);
   bool closeScope(Function &function);
@@ -617,12 +617,14 @@ bool Parser::closeScope(Function &function) {
   return true;
 }
 
-bool Parser::label(Function &function, std::string_view name,
+/// The label whose name `at` holds as its opcode.
+bool Parser::label(Function &function, const Instruction &at,
                    uint32_t &index) {
   index = uint32_t(function.labels.size());
   function.labels.push_back(uint32_t(function.body.size()));
-  if (!scopes.back().labels.emplace(name, index).second)
-    return fail("label '" + std::string(name) + "' is defined twice");
+  if (!scopes.back().labels.emplace(at.opcode, index).second)
+    return failAt(at.line, "label '" + std::string(at.opcode) +
+                               "' is defined twice");
   return true;
 }
 
@@ -779,7 +781,7 @@ bool Parser::instruction(Function &function, int32_t guard, bool negated) {
     return false;
   if (guard < 0 && accept(':')) {
     uint32_t index;
-    if (!label(function, inst.opcode, index))
+    if (!label(function, inst, index))
       return false;
     if (token.isWord(".branchtargets"))
       return branchTargetList(function, index);

@@ -39,9 +39,10 @@ enum class MmaInput : uint8_t { F16, BF16, TF32, E4M3, E5M2 };
 /// How `chip` contracts `input` in an mma.sync.
 DotSpec dotSpec(Chip chip, MmaInput input, bool halfAccumulator);
 
-/// Exponents of zero and of infinities and NaNs: below and above all others.
+/// Exponents of zero and of infinities and NaNs: below and above all others,
+/// and the sum of both still above.
 constexpr int kZeroExponent = -10000;
-constexpr int kSpecialExponent = 10000;
+constexpr int kSpecialExponent = 30000;
 
 /// A matrix operand: values, and the exponents by which products align.
 /// Subnormals keep their format's smallest exponent.

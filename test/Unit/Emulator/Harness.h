@@ -46,28 +46,28 @@ inline std::unique_ptr<Module> parse(const std::string &ptx) {
 }
 
 /// A kernel with its device and arguments.
-class Run {
+class KernelRun {
 public:
-  Run(const Module &module, std::string_view kernel)
+  KernelRun(const Module &module, std::string_view kernel)
       : module(module), kernel(kernel), args(*module.kernel(kernel)) {
     config.threads = 2;
   }
 
-  template <typename T> Run &in(const std::vector<T> &data) {
+  template <typename T> KernelRun &in(const std::vector<T> &data) {
     uint64_t address = device.allocate("arg" + std::to_string(next),
                                        data.size() * sizeof(T), Contents::Zero);
     device.write(address, data.data(), data.size() * sizeof(T));
     return value(address);
   }
   /// An uninitialised buffer; out() numbers them from 0.
-  template <typename T> Run &out(size_t count) {
+  template <typename T> KernelRun &out(size_t count) {
     uint64_t address =
         device.allocate("arg" + std::to_string(next), count * sizeof(T),
                         Contents::Uninitialised);
     outputs.push_back(address);
     return value(address);
   }
-  template <typename T> Run &value(T argument) {
+  template <typename T> KernelRun &value(T argument) {
     EXPECT_TRUE(args.set(next++, argument)) << "argument " << next - 1;
     return *this;
   }

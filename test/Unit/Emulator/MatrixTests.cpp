@@ -50,7 +50,7 @@ protected:
     for (T &value : c)
       value = T(pick());
     for (Chip chip : {Chip::SM80, Chip::SM90}) {
-      Run run(*module, kernel);
+      KernelRun run(*module, kernel);
       run.in(aBytes).in(bBytes).in(c);
       run.config.chip = chip;
       Report report = run.go(1, 32);
@@ -100,7 +100,7 @@ TEST_F(Matrix, F16Accumulator) {
   fill(a, av);
   fill(b, bv);
   fill(c, cv);
-  Run run(*module, "mma_f16_f16");
+  KernelRun run(*module, "mma_f16_f16");
   run.in(a).in(b).in(c);
   Report report = run.go(1, 32);
   ASSERT_TRUE(report.ok) << issues(report);
@@ -120,7 +120,7 @@ TEST_F(Matrix, Ldmatrix) {
   std::vector<uint16_t> in(256);
   for (unsigned i = 0; i < 256; ++i)
     in[i] = uint16_t(i);
-  Run run(*module, "ldmatrix_all");
+  KernelRun run(*module, "ldmatrix_all");
   run.in(in).out<uint32_t>(12 * 32);
   Report report = run.go(1, 32);
   ASSERT_TRUE(report.ok) << issues(report);
@@ -173,7 +173,7 @@ add.s64 %rd1, %rd1, %rd2;
 st.global.b32 [%rd1], %r9;
 ret;)"));
   ASSERT_TRUE(own);
-  Run run(*own, "k");
+  KernelRun run(*own, "k");
   run.out<uint32_t>(32);
   Report report = run.go(1, 32);
   ASSERT_TRUE(report.ok) << issues(report);
@@ -193,7 +193,7 @@ TEST_F(Matrix, EightBitFloats) {
         "mul.wide.u32 %rd2, %r2, 4;\nadd.s64 %rd1, %rd1, %rd2;\n"
         "add.f32 %f2, %f2, %f5;\nst.global.f32 [%rd1], %f2;\nret;"));
     ASSERT_TRUE(own);
-    Run run(*own, "k");
+    KernelRun run(*own, "k");
     run.out<float>(32);
     run.config.chip = Chip::SM89;
     Report report = run.go(1, 32);

@@ -27,13 +27,13 @@ namespace {
 struct Subject {
   const char *file, *kernel;
   /// Prepares arguments and sizes.
-  std::function<void(Run &)> prepare;
+  std::function<void(KernelRun &)> prepare;
   /// Whether the results are right.
-  std::function<bool(Run &)> correct;
+  std::function<bool(KernelRun &)> correct;
 };
 
 std::vector<int> someInts(size_t count, int bound) {
-  std::mt19937 random(unsigned(count));
+  std::mt19937 random{unsigned(count)};
   std::vector<int> values(count);
   for (int &value : values)
     value = int(random() % unsigned(bound));
@@ -41,7 +41,7 @@ std::vector<int> someInts(size_t count, int bound) {
 }
 
 template <typename T>
-std::vector<T> fetch(Run &run, const char *name, size_t count) {
+std::vector<T> fetch(KernelRun &run, const char *name, size_t count) {
   std::vector<T> data(count);
   run.device.read(run.device.address(name), data.data(), count * sizeof(T));
   return data;
@@ -50,14 +50,14 @@ std::vector<T> fetch(Run &run, const char *name, size_t count) {
 Subject reduction(const char *kernel) {
   std::vector<int> x = someInts(3000, 100);
   return {"vector.ptx", kernel,
-          [=](Run &run) {
+          [=](KernelRun &run) {
             run.in(std::vector<float>(x.begin(), x.end()))
                 .in(std::vector<float>{0})
                 .value(int(x.size()));
             run.config.grid = {2, 1, 1};
             run.config.block = {128, 1, 1};
           },
-          [=](Run &run) {
+          [=](KernelRun &run) {
             float sum = 0;
             for (int value : x)
               sum += float(value);
@@ -68,14 +68,14 @@ Subject reduction(const char *kernel) {
 Subject histogram() {
   std::vector<int> x = someInts(4000, 256);
   return {"vector.ptx", "histogram",
-          [=](Run &run) {
+          [=](KernelRun &run) {
             run.in(std::vector<uint8_t>(x.begin(), x.end()))
                 .in(std::vector<uint32_t>(256))
                 .value(int(x.size()));
             run.config.grid = {2, 1, 1};
             run.config.block = {128, 1, 1};
           },
-          [=](Run &run) {
+          [=](KernelRun &run) {
             std::vector<uint32_t> bins(256);
             for (int value : x)
               ++bins[value];
@@ -87,7 +87,7 @@ Subject gemm() {
   constexpr unsigned k = 256;
   std::vector<int> a = someInts(64 * k, 7), b = someInts(64 * k + 1, 7);
   return {"pipeline.ptx", "gemm_stages",
-          [=](Run &run) {
+          [=](KernelRun &run) {
             auto encode = [](const std::vector<int> &values) {
               std::vector<uint16_t> bits(64 * k);
               for (size_t i = 0; i < bits.size(); ++i)
@@ -97,7 +97,7 @@ Subject gemm() {
             run.in(encode(a)).in(encode(b)).out<float>(64 * 64).value(int(k));
             run.config.block = {128, 1, 1};
           },
-          [=](Run &run) {
+          [=](KernelRun &run) {
             std::vector<float> c = run.result<float>();
             for (unsigned row = 0; row < 64; ++row)
               for (unsigned n = 0; n < 64; ++n) {
@@ -114,13 +114,13 @@ Subject gemm() {
 Subject namedBarriers() {
   std::vector<int> x = someInts(96 * 6, 1000);
   return {"pipeline.ptx", "named_barriers",
-          [=](Run &run) {
+          [=](KernelRun &run) {
             run.in(std::vector<float>(x.begin(), x.end()))
                 .out<float>(x.size())
                 .value(int(x.size()));
             run.config.block = {128, 1, 1};
           },
-          [=](Run &run) {
+          [=](KernelRun &run) {
             std::vector<float> y = run.result<float>();
             for (size_t i = 0; i < x.size(); ++i)
               if (y[i] != float(2 * x[i] + 1))
@@ -132,13 +132,13 @@ Subject namedBarriers() {
 Subject transpose() {
   std::vector<int> x = someInts(1024, 1000);
   return {"pipeline.ptx", "transpose_twice",
-          [=](Run &run) {
+          [=](KernelRun &run) {
             run.in(std::vector<float>(x.begin(), x.end()))
                 .out<float>(1024)
                 .out<float>(1024);
             run.config.block = {32, 4, 1};
           },
-          [=](Run &run) {
+          [=](KernelRun &run) {
             std::vector<float> y = run.result<float>(0),
                                z = run.result<float>(1);
             for (unsigned i = 0; i < 1024; ++i) {
@@ -153,11 +153,11 @@ Subject transpose() {
 Subject warpExchange() {
   std::vector<int> x = someInts(128, 1000);
   return {"pipeline.ptx", "warp_exchange",
-          [=](Run &run) {
+          [=](KernelRun &run) {
             run.in(x).out<int>(128);
             run.config.block = {128, 1, 1};
           },
-          [=](Run &run) {
+          [=](KernelRun &run) {
             std::vector<int> v = x;
             for (unsigned round = 0; round < 4; ++round) {
               std::vector<int> old = v;
@@ -171,11 +171,11 @@ Subject warpExchange() {
 Subject scan() {
   std::vector<int> x = someInts(256, 1000);
   return {"pipeline.ptx", "scan",
-          [=](Run &run) {
+          [=](KernelRun &run) {
             run.in(x).out<int>(256);
             run.config.block = {256, 1, 1};
           },
-          [=](Run &run) {
+          [=](KernelRun &run) {
             std::vector<int> sums = x;
             for (unsigned i = 1; i < 256; ++i)
               sums[i] += sums[i - 1];
@@ -192,7 +192,7 @@ Subject attention() {
     for (float &value : *tensor)
       value = bf16ToFloat(floatToBf16(normal(random)));
   return {"attention.ptx", "attention_bf16_128",
-          [=](Run &run) {
+          [=](KernelRun &run) {
             auto encode = [](const std::vector<float> &values) {
               std::vector<uint16_t> bits;
               for (float value : values)
@@ -206,7 +206,7 @@ Subject attention() {
             run.config.block = {128, 1, 1};
             run.config.dynamicSharedBytes = 5 * 64 * d * 2;
           },
-          [=](Run &run) {
+          [=](KernelRun &run) {
             std::vector<uint16_t> o = run.result<uint16_t>(0);
             for (unsigned row = 0; row < seq; row += 7) {
               std::vector<double> s(seq), out(d);
@@ -241,7 +241,7 @@ std::vector<Subject> subjects() {
 /// "" if all is well, else the kind of the first issue or "wrong result".
 std::string outcome(const Subject &subject, const Module &module,
                     AsyncMode mode, uint64_t seed) {
-  Run run(module, subject.kernel);
+  KernelRun run(module, subject.kernel);
   subject.prepare(run);
   run.config.async = mode;
   run.config.seed = seed;

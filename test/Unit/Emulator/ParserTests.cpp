@@ -89,7 +89,7 @@ ld.param.u64 %rd1, [out];
 st.global.b32 [%rd1], %r1;
 ret;)"));
   ASSERT_TRUE(module);
-  Run run(*module, "k");
+  KernelRun run(*module, "k");
   run.out<uint32_t>(1);
   Report report = run.go(1, 1);
   EXPECT_TRUE(report.ok) << issues(report);
@@ -109,7 +109,8 @@ TEST(Parser, RefusalsNameLineAndText) {
   refused(kernelText("wgmma.fence.sync.aligned;"), "wgmma",
           "unknown instruction");
   refused(kernelText("call nosuch;"), "call nosuch", "unknown function");
-  refused(kernelText("ret"), "}", "expected ';'");
+  refused(kernelText("ret ret;"), "ret ret", "unknown name 'ret'");
+  refused(kernelText("ret"), "}", "expected an operand");
   refused(kernelText("mov.u32 %r1, %nosuchspecial;"), "%nosuchspecial",
           "unknown special register");
   refused(kernelText(".reg .b32 %r1;"), ".reg .b32 %r1", "declared twice");
@@ -120,7 +121,7 @@ TEST(Parser, RefusalsNameLineAndText) {
           "mma.sync", "do not go together");
   refused(kernelText("ld.global.v4.b64 {%rd1,%rd2}, [%rd3];"), "ld.global",
           "expected 4 elements, got 2");
-  refused("garbage", "garbage", "expected a directive");
+  refused("garbage", "garbage", "unknown directive");
   refused(".version 8.0\n.target sm_80\n.visible .entry k(.param .u64 a)\n{\n",
           "", "expected '}'");
 }
@@ -158,7 +159,7 @@ st.global.b32 [%rd1], %r2;
 ret;)";
   auto module = parse(kernelText(body, ".param .u64 out", before));
   ASSERT_TRUE(module);
-  Run run(*module, "k");
+  KernelRun run(*module, "k");
   run.out<uint32_t>(32);
   Report report = run.go(1, 32);
   ASSERT_TRUE(report.ok) << issues(report);
@@ -185,7 +186,7 @@ ret;)",
                                  ".global .align 4 .u32 counter = 300;\n"
                                  ".global .align 1 .b8 text[3] = {65, 5, 0};\n"));
   ASSERT_TRUE(module);
-  Run run(*module, "k");
+  KernelRun run(*module, "k");
   run.out<uint32_t>(1);
   Report report = run.go(1, 1);
   ASSERT_TRUE(report.ok) << issues(report);
@@ -214,7 +215,7 @@ st.global.b32 [%rd1], %r3;
 bar.sync 0;
 ret;)"));
   ASSERT_TRUE(module);
-  Run run(*module, "k");
+  KernelRun run(*module, "k");
   run.out<uint32_t>(32);
   Report report = run.go(1, 32);
   ASSERT_TRUE(report.ok) << issues(report);

@@ -59,7 +59,7 @@ protected:
   void check(const char *kernel, unsigned rows, F expected) {
     auto module = parse(readInput("scalar.ptx"));
     ASSERT_TRUE(module);
-    Run run(*module, kernel);
+    KernelRun run(*module, kernel);
     run.in(x).in(y).in(z).out<uint32_t>(rows * kCount).value(int(kCount));
     Report report = run.go(kCount / 128, 128);
     ASSERT_TRUE(report.ok) << issues(report);
