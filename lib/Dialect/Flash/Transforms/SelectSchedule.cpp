@@ -37,19 +37,43 @@ struct TableEntry {
   bool queryInRegisters;
 };
 
-/// The first entry that matches is taken. A thread holds tileQ * dv / (32 *
-/// warps) f32 of the accumulator and tileQ * tileK / (32 * warps) of the
-/// scores: what follows from that, per entry, is behind it.
+/// The first entry that matches is taken. Found by compiling every candidate for
+/// causal and windowed masks at dynamic sizes and none at static ones, and
+/// keeping what ptxas 13.0 assembles with no spill; among those, in this order:
+/// most query rows per warp (K and V are read from shared memory once per warp:
+/// 32 rows read half the bytes per FLOP of 16), at least eight warps per SM (two
+/// CTAs of four, or one of eight), most keys per iteration (fewer barriers and
+/// rescalings). All stages are 1: two CTAs per SM hide a copy behind each
+/// other's arithmetic, and two stages would leave room for one.
+///
+/// A thread holds tileQ * dv / (32 * warps) f32 of the accumulator and
+/// tileQ * tileK / (32 * warps) of the scores; registers and CTAs per SM are
+/// those of the causal kernel at dynamic sizes.
 constexpr TableEntry kTable[] = {
-    // 64 + 64 registers, 32 KiB: several CTAs per SM hide the one stage.
+    // 64 + 64; 231 registers, 2 CTAs. 80 keys fit as well, but do not divide
+    // the sequence lengths people use.
     {"", 64, 128, 64, 4, 1, 1, false},
-    // 128 + 32. The same warps on 64 keys hold 128 + 64, which ptxas spills on
-    // every sm_80 chip once addresses and P come on top. 48 KiB.
+    // 80 + 64; 239 registers, 2 CTAs.
+    {"", 80, 128, 64, 4, 1, 1, false},
+    // 96 + 64 spills 16 to 48 bytes but on sm_90; 96 + 48: 243 registers, 2 CTAs.
+    {"sm_90", 96, 128, 64, 4, 1, 1, false},
+    {"", 96, 128, 48, 4, 1, 1, false},
+    // 128 + 32; 255 registers, 2 CTAs. 48 keys spill 44 to 140 bytes, 64 keys 76
+    // to 168. The others without a spill, 64 x 64 / 4 warps and 128 x 64 / 8,
+    // have 16 rows per warp.
     {"", 128, 128, 32, 4, 1, 1, false},
-    // 96 + 32, 72 KiB.
+    // From here on 32 rows per warp do not fit. 96 + 32; 229 registers, 72 KiB:
+    // 2 CTAs where an SM has 164 KiB or more, else eight warps in one.
+    {"sm_86", 192, 128, 64, 8, 1, 1, false},
+    {"sm_89", 192, 128, 64, 8, 1, 1, false},
     {"", 192, 64, 64, 4, 1, 1, false},
-    // 128 + 16, 64 KiB.
-    {"", 256, 64, 32, 4, 1, 1, false},
+    // 112 + 32; 245 registers, 84 to 112 KiB.
+    {"sm_80", 224, 128, 64, 8, 1, 1, false},
+    // 128 + 16 to 128 + 32; 237 to 253 registers, 80 to 96 KiB.
+    {"sm_80", 256, 64, 48, 4, 1, 1, false},
+    {"sm_86", 256, 128, 32, 8, 1, 1, false},
+    {"sm_89", 256, 128, 32, 8, 1, 1, false},
+    {"", 256, 64, 64, 4, 1, 1, false},
 };
 
 } // namespace
