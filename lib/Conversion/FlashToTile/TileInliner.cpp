@@ -191,9 +191,11 @@ bool TileInliner::inlineUniform(Operation &op) {
     return false;
   TileValue result;
   result.kind = TileValue::Kind::Uniform;
+  // An operand that had to stay in the loop, because it may trap, is unknown
+  // in front of it.
   bool isHoistable =
       isPure(&op) && llvm::all_of(op.getOperands(), [&](Value operand) {
-        return uniforms.get(operand) == values.lookup(operand).value;
+        return uniforms.isKnown(operand);
       });
   if (isHoistable) {
     result.value = uniforms.get(op.getResult(0));

@@ -56,6 +56,7 @@ public:
   /// mapped (s, q and k). Precondition: an op's operands have scalars, and it
   /// is pure.
   Value get(Value value);
+  bool isKnown(Value value) const { return mapping.contains(value); }
 
 private:
   OpBuilder builder;

@@ -99,3 +99,29 @@ func.func @distance(%q: !t, %k: !t, %v: !t, %o: !t) {
     }
   return
 }
+
+// A division that may trap is not moved in front of the loop, nor is what uses
+// it; what comes before it is.
+
+// CHECK-LABEL: gpu.func @trapping
+// CHECK:         %[[H:.*]] = gpu.block_id y
+// CHECK:         %[[PLUS:.*]] = arith.addi %[[H]], %{{.*}} : index
+// CHECK-NOT:     arith.divsi
+// CHECK:         scf.for
+// CHECK:           %[[DIV:.*]] = arith.divsi %[[PLUS]], %[[H]] : index
+// CHECK:           arith.addi %[[DIV]], %{{.*}} : index
+func.func @trapping(%q: !t, %k: !t, %v: !t, %o: !t) {
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t)
+    outs(output = %o : !t) {schedule = #s}
+    mask {
+    ^bb0(%b: index, %h: index, %i: index, %j: index):
+      %c7 = arith.constant 7 : index
+      %plus = arith.addi %h, %c7 : index
+      // expected-remark @below {{mask: 'arith.divsi' is not affine in q and k}}
+      %last = arith.divsi %plus, %h : index
+      %more = arith.addi %last, %c7 : index
+      %r = arith.cmpi sle, %j, %more : index
+      flash.yield %r : i1
+    }
+  return
+}

@@ -52,6 +52,19 @@ func.func @alibi(%q: !t, %k: !t, %v: !t, %o: !t) {
   return
 }
 
+// With an unknown number of heads the slope is computed from it, still once.
+
+// CHECK-LABEL: gpu.func @alibi_any_heads
+// CHECK:         %[[HEADS:.*]] = memref.dim %{{.*}}, %c1
+// CHECK:         arith.index_cast %[[HEADS]] : index to i32
+// CHECK:         math.exp2 %{{.*}} : f32
+// CHECK:         scf.for
+func.func @alibi_any_heads(%q: memref<1x?x64x64xbf16>, %k: memref<1x?x64x64xbf16>, %o: memref<1x?x64x64xbf16>) {
+  flash.attention ins(query = %q, key = %k, value = %k : memref<1x?x64x64xbf16>, memref<1x?x64x64xbf16>, memref<1x?x64x64xbf16>)
+    outs(output = %o : memref<1x?x64x64xbf16>) {schedule = #s, group = 2 : i64, alibi}
+  return
+}
+
 // A scale that is not positive would turn the maximum into a minimum if it were
 // folded into the exponent.
 
