@@ -49,7 +49,7 @@ func.func @unequal(%q: !c, %k: !c, %v: !b, %o: !b) {
 
 // SM80-LABEL: func.func @widest
 func.func @widest(%q: !d, %k: !d, %o: !d) {
-  // SM80: tile_q = 64, tile_k = 32, warps = 4
+  // SM80: tile_q = 64, tile_k = 48, warps = 4
   flash.attention ins(query = %q, key = %k, value = %k : !d, !d, !d) outs(output = %o : !d)
   return
 }
