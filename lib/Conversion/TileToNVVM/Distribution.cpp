@@ -134,7 +134,7 @@ Value Distribution::isPrimaryReplica(OpBuilder &b, Location loc,
                                i32Constant(b, loc, 0));
 }
 
-int64_t Distribution::maxThreadOffset(unsigned dim) const {
+int64_t Distribution::maxCoordinate(unsigned dim) const {
   int64_t max = 0;
   for (ArrayRef<int64_t> bases :
        {layout.getLaneBases(), layout.getWarpBases()})
@@ -143,7 +143,10 @@ int64_t Distribution::maxThreadOffset(unsigned dim) const {
   ArrayRef<int64_t> repeats = layout.getWarpRepeats();
   for (unsigned i = 0; i < repeats.size(); i += 1 + layoutRank)
     max += (repeats[i] - 1) * repeats[i + 1 + dim];
-  return max;
+  int64_t inThread = 0;
+  for (ArrayRef<int64_t> offset : registerOffsets)
+    inThread = std::max(inThread, offset[dim]);
+  return max + inThread;
 }
 
 bool Distribution::hasMmaLanes() const {

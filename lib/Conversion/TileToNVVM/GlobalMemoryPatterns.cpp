@@ -85,11 +85,7 @@ private:
   /// A dimension needs no check when the memref's extent is known to hold the
   /// tile and the layout holds nothing outside the tile.
   bool needsCheck(unsigned d, Value index) const {
-    int64_t held = distribution.maxThreadOffset(d);
-    int64_t registers = 0;
-    for (unsigned r = 0; r < distribution.numRegisters(); ++r)
-      registers = std::max(registers, distribution.offset(r)[d]);
-    if (held + registers >= tile.getDimSize(d))
+    if (distribution.maxCoordinate(d) >= tile.getDimSize(d))
       return true;
     std::optional<int64_t> extent = memory.staticExtent(firstDim + d);
     return !(extent && isConstantIntValue(index, 0) &&

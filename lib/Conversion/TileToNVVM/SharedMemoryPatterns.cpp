@@ -7,6 +7,7 @@
 
 #include "TileLowering.h"
 
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace mlir::flash_tile {
@@ -92,13 +93,23 @@ struct LocalLoadPattern : KernelPattern<LocalLoadOp> {
     Value row = distribution.threadOffset(rewriter, loc, ids, 0);
     Value col = distribution.threadOffset(rewriter, loc, ids, 1);
     Access access = accessFor(distribution, type.getElementType());
+    bool surplus = distribution.maxCoordinate(0) >= type.getDimSize(0);
     SmallVector<Value> results;
     for (unsigned r = 0; r < distribution.numRegisters();
          r += access.elements) {
       ArrayRef<int64_t> at = distribution.offset(r);
-      Value pointer = advance(
-          rewriter, loc, adaptor.getSource().front(), rewriter.getI8Type(),
-          sharedByteOffset(rewriter, loc, view, row, at[0], col, at[1]));
+      // Rows below the tile are nobody's: any row will do for them.
+      Value offset;
+      if (surplus) {
+        Value inside = arith::MinUIOp::create(
+            rewriter, loc, addI32(rewriter, loc, row, at[0]),
+            i32Constant(rewriter, loc, type.getDimSize(0) - 1));
+        offset = sharedByteOffset(rewriter, loc, view, inside, 0, col, at[1]);
+      } else {
+        offset = sharedByteOffset(rewriter, loc, view, row, at[0], col, at[1]);
+      }
+      Value pointer = advance(rewriter, loc, adaptor.getSource().front(),
+                              rewriter.getI8Type(), offset);
       Value loaded = LLVM::LoadOp::create(
           rewriter, loc, accessType(rewriter, access.bytes), pointer,
           access.bytes);
@@ -189,9 +200,20 @@ struct LocalStorePattern : KernelPattern<LocalStoreOp> {
     Access access = accessFor(distribution, type.getElementType());
     ValueRange values = adaptor.getValue();
     unsigned perValue = packed ? 2 : 1;
+    bool surplus = distribution.maxCoordinate(0) >= type.getDimSize(0);
     for (unsigned r = 0; r < distribution.numRegisters();
          r += access.elements) {
+      OpBuilder::InsertionGuard keep(rewriter);
       ArrayRef<int64_t> at = distribution.offset(r);
+      if (surplus) { // rows below the tile are not stored
+        Value inside = arith::CmpIOp::create(
+            rewriter, loc, arith::CmpIPredicate::ult,
+            addI32(rewriter, loc, row, at[0]),
+            i32Constant(rewriter, loc, type.getDimSize(0)));
+        auto guard =
+            scf::IfOp::create(rewriter, loc, inside, /*withElse=*/false);
+        rewriter.setInsertionPointToStart(guard.thenBlock());
+      }
       Value pointer = advance(
           rewriter, loc, adaptor.getDest().front(), rewriter.getI8Type(),
           sharedByteOffset(rewriter, loc, view, row, at[0], col, at[1]));

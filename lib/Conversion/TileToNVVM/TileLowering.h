@@ -113,8 +113,9 @@ public:
   Value isPrimaryReplica(OpBuilder &b, Location loc,
                          const ThreadIds &ids) const;
 
-  /// Largest thread part of coordinate `dim`.
-  int64_t maxThreadOffset(unsigned dim) const;
+  /// Largest coordinate `dim` that a register of a thread has. Where it lies
+  /// outside the tile, that element is held by nobody and must be skipped.
+  int64_t maxCoordinate(unsigned dim) const;
   /// Consecutive registers that hold consecutive elements of the last axis: a
   /// power of two. Registers r, r+1, ... of an aligned group of that size are
   /// neighbours in memory.
