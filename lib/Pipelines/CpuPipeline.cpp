@@ -28,6 +28,7 @@
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/SCF/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
@@ -65,6 +66,7 @@ void mlir::flash::buildCpuPipeline(OpPassManager &manager) {
   manager.addPass(createCSEPass());
 
   manager.addPass(bufferization::createOneShotBufferizePass());
+  manager.addPass(createForallToForLoopPass());
   bufferization::buildBufferDeallocationPipeline(manager);
   manager.addPass(createCanonicalizerPass());
 

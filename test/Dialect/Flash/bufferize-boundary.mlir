@@ -15,6 +15,41 @@ func.func @destinations(%q: !q, %o: !q, %l: !l) -> (!q, !l) {
 
 // -----
 
+!q = tensor<1x2x?x64xf16>
+
+// CHECK-LABEL: func @destination
+// CHECK-SAME: (%[[Q:[^:]*]]: memref<1x2x?x64xf16, strided<[?, ?, ?, ?], offset: ?>>, %[[O:[^:]*]]: memref<1x2x?x64xf16, strided<[?, ?, ?, ?], offset: ?>>) {
+// CHECK-NEXT: flash.attention ins(query = %[[Q]], {{.*}} outs(output = %[[O]]
+// CHECK-NEXT: return
+func.func @destination(%q: !q, %o: !q) -> !q {
+  %0 = flash.attention ins(query = %q, key = %q, value = %q : !q, !q, !q) outs(output = %o : !q) -> !q
+  return %0 : !q
+}
+
+// -----
+
+!q = tensor<1x2x?x64xf16>
+
+// A tiled computation still ends in its destination.
+// CHECK-LABEL: func @through_a_loop
+// CHECK-SAME: (%{{.*}}: memref<1x2x?x64xf16, {{.*}}>, %[[O:[^:]*]]: memref<1x2x?x64xf16, {{.*}}>) {
+// CHECK: scf.for
+// CHECK: flash.attention {{.*}} outs(output = %[[O]]
+// CHECK-NOT: memref.copy
+// CHECK: return
+func.func @through_a_loop(%q: !q, %o: !q) -> !q {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %0 = scf.for %i = %c0 to %c2 step %c1 iter_args(%x = %o) -> !q {
+    %1 = flash.attention ins(query = %q, key = %q, value = %q : !q, !q, !q) offset_b(%i) outs(output = %x : !q) {alibi} -> !q
+    scf.yield %1 : !q
+  }
+  return %0 : !q
+}
+
+// -----
+
 // CHECK-LABEL: func @no_tensors
 // CHECK-SAME: (%{{.*}}: memref<4xf32>, %{{.*}}: index) -> index
 func.func @no_tensors(%m: memref<4xf32>, %i: index) -> index {

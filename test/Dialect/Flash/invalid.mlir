@@ -250,7 +250,7 @@ func.func @f(%q: tensor<1x8x64x64xf16>, %k: tensor<1x?x96x64xf16>, %v: tensor<1x
 
 // C6: group above 0
 func.func @f(%q: tensor<1x8x64x64xf16>, %k: tensor<1x2x96x64xf16>, %v: tensor<1x2x96x128xf16>, %o: tensor<1x8x64x128xf16>) {
-  // expected-error @+1 {{group: expected at least 1, got 0}}
+  // expected-error @+1 {{group: expected between 1 and 2147483647, got 0}}
   %0 = flash.attention ins(query = %q, key = %k, value = %v : tensor<1x8x64x64xf16>, tensor<1x2x96x64xf16>, tensor<1x2x96x128xf16>)
     outs(output = %o : tensor<1x8x64x128xf16>)
     {group = 0}
@@ -353,7 +353,7 @@ func.func @f(%q: tensor<1x8x64x64xf16>, %k: tensor<1x2x96x64xf16>, %v: tensor<1x
 
 // C10: left
 func.func @f(%q: tensor<1x8x64x64xf16>, %k: tensor<1x2x96x64xf16>, %v: tensor<1x2x96x128xf16>, %o: tensor<1x8x64x128xf16>) {
-  // expected-error @+1 {{window left: expected at least 0, or -1 for unbounded, got -2}}
+  // expected-error @+1 {{window left: expected between -1 and 2147483647, got -2}}
   %0 = flash.attention ins(query = %q, key = %k, value = %v : tensor<1x8x64x64xf16>, tensor<1x2x96x64xf16>, tensor<1x2x96x128xf16>)
     outs(output = %o : tensor<1x8x64x128xf16>)
     {window = array<i64: -2, 0>}
@@ -365,10 +365,10 @@ func.func @f(%q: tensor<1x8x64x64xf16>, %k: tensor<1x2x96x64xf16>, %v: tensor<1x
 
 // C10: right
 func.func @f(%q: tensor<1x8x64x64xf16>, %k: tensor<1x2x96x64xf16>, %v: tensor<1x2x96x128xf16>, %o: tensor<1x8x64x128xf16>) {
-  // expected-error @+1 {{window right: expected at least 0, or -1 for unbounded, got -7}}
+  // expected-error @+1 {{window right: expected between -1 and 2147483647, got 2147483648}}
   %0 = flash.attention ins(query = %q, key = %k, value = %v : tensor<1x8x64x64xf16>, tensor<1x2x96x64xf16>, tensor<1x2x96x128xf16>)
     outs(output = %o : tensor<1x8x64x128xf16>)
-    {window = array<i64: 0, -7>}
+    {window = array<i64: 0, 2147483648>}
     -> tensor<1x8x64x128xf16>
   return
 }
@@ -377,7 +377,7 @@ func.func @f(%q: tensor<1x8x64x64xf16>, %k: tensor<1x2x96x64xf16>, %v: tensor<1x
 
 // C11: prefix
 func.func @f(%q: tensor<1x8x64x64xf16>, %k: tensor<1x2x96x64xf16>, %v: tensor<1x2x96x128xf16>, %o: tensor<1x8x64x128xf16>) {
-  // expected-error @+1 {{prefix: expected at least 0, got -1}}
+  // expected-error @+1 {{prefix: expected between 0 and 2147483647, got -1}}
   %0 = flash.attention ins(query = %q, key = %k, value = %v : tensor<1x8x64x64xf16>, tensor<1x2x96x64xf16>, tensor<1x2x96x128xf16>)
     outs(output = %o : tensor<1x8x64x128xf16>)
     {prefix = -1}
@@ -389,7 +389,7 @@ func.func @f(%q: tensor<1x8x64x64xf16>, %k: tensor<1x2x96x64xf16>, %v: tensor<1x
 
 // C11: chunk
 func.func @f(%q: tensor<1x8x64x64xf16>, %k: tensor<1x2x96x64xf16>, %v: tensor<1x2x96x128xf16>, %o: tensor<1x8x64x128xf16>) {
-  // expected-error @+1 {{chunk: expected at least 1, got 0}}
+  // expected-error @+1 {{chunk: expected between 1 and 2147483647, got 0}}
   %0 = flash.attention ins(query = %q, key = %k, value = %v : tensor<1x8x64x64xf16>, tensor<1x2x96x64xf16>, tensor<1x2x96x128xf16>)
     outs(output = %o : tensor<1x8x64x128xf16>)
     {chunk = 0}
@@ -401,7 +401,7 @@ func.func @f(%q: tensor<1x8x64x64xf16>, %k: tensor<1x2x96x64xf16>, %v: tensor<1x
 
 // C11: sink_tokens
 func.func @f(%q: tensor<1x8x64x64xf16>, %k: tensor<1x2x96x64xf16>, %v: tensor<1x2x96x128xf16>, %o: tensor<1x8x64x128xf16>) {
-  // expected-error @+1 {{sink_tokens: expected at least 0, got -1}}
+  // expected-error @+1 {{sink_tokens: expected between 0 and 2147483647, got -1}}
   %0 = flash.attention ins(query = %q, key = %k, value = %v : tensor<1x8x64x64xf16>, tensor<1x2x96x64xf16>, tensor<1x2x96x128xf16>)
     outs(output = %o : tensor<1x8x64x128xf16>)
     {sink_tokens = -1}

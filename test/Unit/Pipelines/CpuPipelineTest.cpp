@@ -4,18 +4,15 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-
 //
 // The linalg decomposition, executed, must agree with the float64 reference,
 // which shares no code with it.
 //
 //===----------------------------------------------------------------------===//
 
-#include "flash/Pipelines/CpuPipeline.h"
+#include "CpuProblem.h"
+
 #include "flash/Dialect/Flash/IR/Flash.h"
-#include "flash/Pipelines/BuildAttention.h"
-#include "flash/Runtime/Check.h"
-#include "flash/Runtime/Inputs.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -25,19 +22,6 @@
 using namespace mlir;
 using namespace mlir::flash;
 using namespace ::flash::runtime;
-
-static CpuArgument toArgument(StridedArray &array) {
-  CpuArgument argument;
-  argument.data = array.bytesAt(array.offset);
-  argument.dtype = array.dtype;
-  argument.shape.assign(array.shape.begin(), array.shape.end());
-  argument.strides.assign(array.strides.begin(), array.strides.end());
-  return argument;
-}
-
-static std::string message(llvm::Error error) {
-  return llvm::toString(std::move(error));
-}
 
 namespace {
 struct Problem {
@@ -56,32 +40,9 @@ TEST_P(CpuPipeline, AgreesWithReference) {
   ASSERT_TRUE(bool(spec)) << problem.spec;
   auto sizes = spec->resolveSizes(problem.sizes);
   ASSERT_TRUE(bool(sizes));
-  InputOptions options;
-  options.seed = 7;
-  options.strides = problem.strides;
-  options.poisonNaN = true;
-  auto arrays = makeInputs(*spec, *sizes, options);
-  ASSERT_TRUE(bool(arrays));
-
   MLIRContext context;
   OwningOpRef<ModuleOp> module = buildAttention(&context, *spec, problem.form);
-  SmallVector<CpuArgument> arguments{
-      toArgument(arrays->q), toArgument(arrays->k), toArgument(arrays->v),
-      toArgument(arrays->o), toArgument(arrays->lse)};
-  StridedArray before = arrays->o;
-  llvm::Error error = runOnCpu(*module, kAttentionFunction, arguments);
-  ASSERT_FALSE(bool(error)) << message(std::move(error));
-
-  auto reference = ReferenceProblem::fromSpec(*spec, *sizes);
-  ReferenceResult exact =
-      computeReference(reference, arrays->q, arrays->k, arrays->v);
-  ReferenceResult low = computeLowReference(
-      reference, arrays->q, arrays->k, arrays->v, {spec->dtype, spec->dtype});
-  CheckReport report =
-      checkAttention(arrays->o, arrays->lse, exact, low, spec->dtype);
-  EXPECT_TRUE(report.pass) << (report.errors.empty() ? ""
-                                                     : report.errors.front());
-  EXPECT_EQ(countPaddingWrites(before, arrays->o), 0);
+  runAndCheck(*module, *spec, *sizes, problem.strides);
 }
 
 INSTANTIATE_TEST_SUITE_P(

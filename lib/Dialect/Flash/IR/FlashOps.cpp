@@ -182,18 +182,22 @@ LogicalResult AttentionOp::reifyResultShapes(
 // AlignmentOp, HeadsOp
 //===----------------------------------------------------------------------===//
 
-static OpFoldResult foldToIndex(Operation *op, std::optional<int64_t> value) {
+/// What an op in a region folds to, given how to ask the attention around it.
+static OpFoldResult
+foldToIndex(Operation *op, std::optional<int64_t> (AttentionOp::*getStatic)()) {
+  auto attention = dyn_cast_or_null<AttentionOp>(op->getParentOp());
+  if (!attention)
+    return {};
+  std::optional<int64_t> value = (attention.*getStatic)();
   if (!value)
     return {};
   return Builder(op->getContext()).getIndexAttr(*value);
 }
 
 OpFoldResult AlignmentOp::fold(FoldAdaptor) {
-  auto attention = cast<AttentionOp>((*this)->getParentOp());
-  return foldToIndex(*this, attention.getStaticAlignment());
+  return foldToIndex(*this, &AttentionOp::getStaticAlignment);
 }
 
 OpFoldResult HeadsOp::fold(FoldAdaptor) {
-  auto attention = cast<AttentionOp>((*this)->getParentOp());
-  return foldToIndex(*this, attention.getStaticHeads());
+  return foldToIndex(*this, &AttentionOp::getStaticHeads);
 }

@@ -4,7 +4,6 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-
 //
 // The numbers C1, C2, ... are those of the op's description in FlashOps.td.
 // C1, the element type and rank of each operand, is checked by the type
@@ -19,7 +18,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MathExtras.h"
 
-#include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace mlir::flash;
@@ -47,13 +46,15 @@ private:
                             << asWhat << "), got " << got;
   }
 
-  LogicalResult checkAtLeast(StringRef role, std::optional<uint64_t> value,
-                             int64_t low) {
-    if (!value || static_cast<int64_t>(*value) >= low)
+  /// Fails unless a number that counts keys or heads is in [low, 2^31 - 1].
+  LogicalResult checkCount(StringRef role, std::optional<int64_t> value,
+                           int64_t low) {
+    if (!value || (*value >= low && *value <= kMaxCount))
       return success();
-    return op.emitOpError() << role << ": expected at least " << low << ", got "
-                            << static_cast<int64_t>(*value);
+    return op.emitOpError() << role << ": expected between " << low << " and "
+                            << kMaxCount << ", got " << *value;
   }
+  static constexpr int64_t kMaxCount = std::numeric_limits<int32_t>::max();
 
   LogicalResult verifyHeads();
 
@@ -116,7 +117,7 @@ LogicalResult Verifier::verifyHeads() {
                        op.getValueType().getDimSize(1))) ||
       failed(checkSize("output heads", queryHeads, "query",
                        op.getOutputType().getDimSize(1))) ||
-      failed(checkAtLeast("group", op.getGroup(), 1)))
+      failed(checkCount("group", op.getGroup(), 1)))
     return failure();
 
   bool isStatic =
@@ -219,17 +220,16 @@ LogicalResult Verifier::verifyModifiers() {
              << "window: expected 2 numbers (left, right), got "
              << window->size();
     constexpr StringLiteral kSides[] = {"left", "right"};
-    for (auto [side, reach] : llvm::zip(kSides, *window))
-      if (reach < -1)
-        return op.emitOpError()
-               << "window " << side
-               << ": expected at least 0, or -1 for unbounded, got " << reach;
+    // -1 is unbounded.
+    if (failed(checkCount("window left", window->front(), -1)) ||
+        failed(checkCount("window right", window->back(), -1)))
+      return failure();
   }
 
   // C11
-  if (failed(checkAtLeast("prefix", op.getPrefix(), 0)) ||
-      failed(checkAtLeast("chunk", op.getChunk(), 1)) ||
-      failed(checkAtLeast("sink_tokens", op.getSinkTokens(), 0)))
+  if (failed(checkCount("prefix", op.getPrefix(), 0)) ||
+      failed(checkCount("chunk", op.getChunk(), 1)) ||
+      failed(checkCount("sink_tokens", op.getSinkTokens(), 0)))
     return failure();
   return success();
 }

@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 
 namespace mlir::flash {
 #define GEN_PASS_DEF_FLASHBUFFERIZEBOUNDARY
@@ -32,7 +33,7 @@ static MemRefType getStridedType(RankedTensorType type) {
 }
 
 /// The entry block argument that `value` is computed into, through any number
-/// of destination-style ops and casts; null if there is none.
+/// of destination-style ops and loops; null if there is none.
 static BlockArgument findDestination(Value value, Block &entry) {
   while (true) {
     if (auto argument = dyn_cast<BlockArgument>(value))
@@ -40,6 +41,9 @@ static BlockArgument findDestination(Value value, Block &entry) {
     auto result = cast<OpResult>(value);
     if (auto op = dyn_cast<DestinationStyleOpInterface>(result.getOwner()))
       value = op.getTiedOpOperand(result)->get();
+    else if (auto loop = dyn_cast<LoopLikeOpInterface>(result.getOwner());
+             loop && loop.getTiedLoopInit(result))
+      value = loop.getTiedLoopInit(result)->get();
     else
       return {};
   }

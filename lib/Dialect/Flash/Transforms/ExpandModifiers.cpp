@@ -69,7 +69,9 @@ protected:
   /// addition where the alignment is known, so that the form stays short.
   Value position(Value q, int64_t delta = 0) {
     if (std::optional<int64_t> alignment = op.getStaticAlignment())
-      return make<arith::AddIOp>(q, index(*alignment + delta));
+      // Wraps around, as the addition it replaces would.
+      return make<arith::AddIOp>(
+          q, index(int64_t(uint64_t(*alignment) + uint64_t(delta))));
     Value alignment = AlignmentOp::create(builder, builder.getIndexType());
     Value aligned = make<arith::AddIOp>(q, alignment);
     return delta == 0 ? aligned : make<arith::AddIOp>(aligned, index(delta));

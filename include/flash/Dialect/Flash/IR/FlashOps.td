@@ -144,8 +144,8 @@ def Flash_AttentionOp : Flash_Op<"attention", [
     - C7: the length of value is that of key, that of output that of query.
     - C8: lse is [B, Hq, Sq] of query.
     - C9: `scale` is finite, `softcap` finite and above 0.
-    - C10: `window` is two numbers of at least -1.
-    - C11: `prefix` and `sink_tokens` are at least 0, `chunk` at least 1.
+    - C10: `window` is two numbers in [-1, 2^31).
+    - C11: `prefix` and `sink_tokens` are in [0, 2^31), `chunk` in [1, 2^31).
     - C12: the score region takes (f32, index, index, index, index) and the
       captures, the mask region the same without the f32. A tensor argument may
       be more or less static than its capture.

@@ -21,6 +21,35 @@ def FlashExpandModifiers : Pass<"flash-expand-modifiers"> {
     Needs: nothing. Leaves: ops with regions only, in which every mask is a
     conjunction of comparisons of `index` values, affine wherever the attribute
     is. Refuses: nothing.
+
+    Before, from `test/Dialect/Flash/expand-modifiers.mlir`:
+
+    ```mlir
+    !q = tensor<1x2x?x64xf16>
+    func.func @causal(%q: !q, %k: !q, %o: !q) -> !q {
+      %0 = flash.attention ins(query = %q, key = %k, value = %k : !q, !q, !q)
+        outs(output = %o : !q) {causal = #flash.causal<bottom_right>} -> !q
+      return %0 : !q
+    }
+    ```
+
+    After:
+
+    ```mlir
+    !q = tensor<1x2x?x64xf16>
+    func.func @causal(%q: !q, %k: !q, %o: !q) -> !q {
+      %0 = flash.attention ins(query = %q, key = %k, value = %k : !q, !q, !q)
+        outs(output = %o : !q)
+        mask {
+        ^bb0(%b: index, %h: index, %i: index, %j: index):
+          %align = flash.alignment : index
+          %position = arith.addi %i, %align : index
+          %live = arith.cmpi sle, %j, %position : index
+          flash.yield %live : i1
+        } -> !q
+      return %0 : !q
+    }
+    ```
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect"];
@@ -66,6 +95,28 @@ def FlashBufferizeBoundary
     signature. Refuses, with an error: a tensor result that does not come from
     a destination argument, results other than tensors beside them, calls of
     such a function.
+
+    Before, from `test/Dialect/Flash/bufferize-boundary.mlir`:
+
+    ```mlir
+    !q = tensor<1x2x?x64xf16>
+    func.func @destination(%q: !q, %o: !q) -> !q {
+      %0 = flash.attention ins(query = %q, key = %q, value = %q : !q, !q, !q)
+        outs(output = %o : !q) -> !q
+      return %0 : !q
+    }
+    ```
+
+    After, and after `--one-shot-bufferize --canonicalize`:
+
+    ```mlir
+    !q = memref<1x2x?x64xf16, strided<[?, ?, ?, ?], offset: ?>>
+    func.func @destination(%q: !q, %o: !q) {
+      flash.attention ins(query = %q, key = %q, value = %q : !q, !q, !q)
+        outs(output = %o : !q)
+      return
+    }
+    ```
   }];
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
                            "::mlir::memref::MemRefDialect"];

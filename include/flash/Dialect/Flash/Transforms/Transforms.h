@@ -4,7 +4,6 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-
 //
 // What the passes in Passes.td do, one op at a time, for transform ops and for
 // compilers that embed Flash.
