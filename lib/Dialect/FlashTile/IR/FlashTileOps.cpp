@@ -113,7 +113,8 @@ static LogicalResult verifySlice(Operation *op, RankedTensorType tile,
            << "vector layout: expected "
            << (full ? "one, as the tile has" : "none, as the tile has none")
            << ", got " << (slice ? "one" : "none");
-  if (full && full->slice(axis) != *slice)
+  // The same function may be spelled in more than one way.
+  if (full && !full->slice(axis).isSameFunction(*slice))
     return op->emitOpError() << "vector layout: expected "
                              << full->slice(axis).toAttr(op->getContext())
                              << ", got " << vector.getEncoding();

@@ -1,7 +1,7 @@
 //===- AssignLayouts.cpp - Give every register tile a layout --------------===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
@@ -105,9 +105,9 @@ private:
         note(result);
       llvm::TypeSwitch<Operation *>(op)
           .Case([&](scf::ForOp loop) {
-            for (auto [init, arg, yielded, result] : llvm::zip(
-                     loop.getInitArgs(), loop.getRegionIterArgs(),
-                     loop.getYieldedValues(), loop.getResults())) {
+            for (auto [init, arg, yielded, result] :
+                 llvm::zip(loop.getInitArgs(), loop.getRegionIterArgs(),
+                           loop.getYieldedValues(), loop.getResults())) {
               unite(init, arg);
               unite(arg, yielded);
               unite(yielded, result);
@@ -119,9 +119,8 @@ private:
               unite(result, branch.elseYield()->getOperand(i));
             }
           })
-          .Case([&](DotOp dot) {
-            unite(dot.getAccumulator(), dot.getResult());
-          })
+          .Case(
+              [&](DotOp dot) { unite(dot.getAccumulator(), dot.getResult()); })
           .Default([&](Operation *other) {
             if (!OpTrait::hasElementwiseMappableTraits(other))
               return;
@@ -166,8 +165,8 @@ private:
           Layout::mmaAccumulator(shape[0], shape[1], warps);
       if (failed(accumulator)) {
         dot.emitOpError("accumulator: expected ")
-            << 16 * warps << " x 8 or multiples for " << warps
-            << " warps, got " << shape[0] << " x " << shape[1];
+            << 16 * warps << " x 8 or multiples for " << warps << " warps, got "
+            << shape[0] << " x " << shape[1];
         return WalkResult::interrupt();
       }
       if (failed(setLayout(dot, dot.getResult(), *accumulator)))
@@ -203,8 +202,7 @@ private:
                            from->slice(reduce.getAxis()));
         } else if (auto expand = dyn_cast<ExpandOp>(op)) {
           if (std::optional<Layout> to = layoutOf(expand.getResult()))
-            ok = setLayout(op, expand.getSource(),
-                           to->slice(expand.getAxis()));
+            ok = setLayout(op, expand.getSource(), to->slice(expand.getAxis()));
         }
         return failed(ok) ? WalkResult::interrupt() : WalkResult::advance();
       });
@@ -224,8 +222,7 @@ private:
               tileType(value).getRank() != rank)
             continue;
           RankedTensorType type = tileType(value);
-          int64_t bytes =
-              llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+          int64_t bytes = llvm::divideCeil(type.getElementTypeBitWidth(), 8);
           FailureOr<Layout> layout =
               Layout::blocked(type.getShape(), bytes, 16, warps);
           if (failed(layout)) {
@@ -250,9 +247,9 @@ private:
         return;
       RankedTensorType type = tileType(value);
       if (std::optional<Layout> layout = layoutOf(value))
-        value.setType(RankedTensorType::get(
-            type.getShape(), type.getElementType(),
-            layout->toAttr(type.getContext())));
+        value.setType(RankedTensorType::get(type.getShape(),
+                                            type.getElementType(),
+                                            layout->toAttr(type.getContext())));
     };
     func.walk([&](Operation *op) {
       for (Value result : op->getResults())
@@ -274,10 +271,11 @@ private:
   llvm::DenseMap<Value, Layout> layouts;
 };
 
-struct AssignLayoutsPass
-    : impl::FlashTileAssignLayoutsBase<AssignLayoutsPass> {
+struct AssignLayoutsPass : impl::FlashTileAssignLayoutsBase<AssignLayoutsPass> {
   void runOnOperation() override {
-    if (failed(assignLayouts(getOperation())))
+    WalkResult result = getOperation()->walk(
+        [](gpu::GPUFuncOp func) { return WalkResult(assignLayouts(func)); });
+    if (result.wasInterrupted())
       signalPassFailure();
   }
 };

@@ -1,7 +1,7 @@
 //===- PermuteRegisters.cpp - Layout conversions in registers -------------===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,8 +16,8 @@ namespace mlir::flash_tile {
 #define GEN_PASS_DEF_FLASHTILEPERMUTEREGISTERS
 #include "flash/Dialect/FlashTile/Transforms/Passes.h.inc"
 
-std::optional<SmallVector<int64_t>>
-findRegisterPermutation(const Layout &from, const Layout &to) {
+std::optional<SmallVector<int64_t>> findRegisterPermutation(const Layout &from,
+                                                            const Layout &to) {
   if (from.numRegisters() != to.numRegisters() ||
       from.numWarps() != to.numWarps())
     return std::nullopt;
@@ -74,16 +74,14 @@ void throughShared(ConvertLayoutOp op) {
       BufferType::get(op.getContext(), shape, type.getElementType(), {}),
       /*offset=*/IntegerAttr());
   Value zero = arith::ConstantIndexOp::create(b, loc, 0);
-  Value view = StageOp::create(
-      b, loc,
-      ViewType::get(op.getContext(), type.getShape(), type.getElementType(),
-                    {}),
-      buffer, zero);
+  Value view = StageOp::create(b, loc,
+                               ViewType::get(op.getContext(), type.getShape(),
+                                             type.getElementType(), {}),
+                               buffer, zero);
   gpu::BarrierOp::create(b, loc);
   LocalStoreOp::create(b, loc, op.getSource(), view);
   gpu::BarrierOp::create(b, loc);
-  op.replaceAllUsesWith(
-      LocalLoadOp::create(b, loc, type, view).getResult());
+  op.replaceAllUsesWith(LocalLoadOp::create(b, loc, type, view).getResult());
   op.erase();
 }
 
@@ -123,7 +121,9 @@ LogicalResult decide(ConvertLayoutOp op) {
 struct PermuteRegistersPass
     : impl::FlashTilePermuteRegistersBase<PermuteRegistersPass> {
   void runOnOperation() override {
-    if (failed(permuteRegisters(getOperation())))
+    WalkResult result = getOperation()->walk(
+        [](gpu::GPUFuncOp func) { return WalkResult(permuteRegisters(func)); });
+    if (result.wasInterrupted())
       signalPassFailure();
   }
 };

@@ -210,8 +210,7 @@ def FlashTilePlanShared : Pass<"flash-tile-plan-shared"> {
   let dependentDialects = ["::mlir::flash_tile::FlashTileDialect"];
 }
 
-def FlashTileAssignLayouts
-    : Pass<"flash-tile-assign-layouts", "::mlir::gpu::GPUFuncOp"> {
+def FlashTileAssignLayouts : Pass<"flash-tile-assign-layouts"> {
   let summary = "Give every register tile a layout";
   let description = [{
     Needs: a kernel with `known_block_size`, its B operands staged in shared
@@ -229,8 +228,7 @@ def FlashTileAssignLayouts
   let dependentDialects = ["::mlir::flash_tile::FlashTileDialect"];
 }
 
-def FlashTilePermuteRegisters
-    : Pass<"flash-tile-permute-registers", "::mlir::gpu::GPUFuncOp"> {
+def FlashTilePermuteRegisters : Pass<"flash-tile-permute-registers"> {
   let summary = "Decide how each layout conversion moves data";
   let description = [{
     Needs: layouts. For every `flash_tile.convert_layout` it takes the first of

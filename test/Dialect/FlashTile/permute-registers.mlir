@@ -1,0 +1,129 @@
+// RUN: flash-opt %s -split-input-file -verify-diagnostics --flash-tile-permute-registers | FileCheck %s
+
+// The accumulator of m16n8k16 read as the A operand of the next product: two
+// spellings of one function (PTX ISA, "Matrix Fragments for mma.m16n8k16").
+
+#acc = #flash_tile.layout<register = [[0, 1], [8, 0]],
+                          lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]],
+                          warp = [[16, 0]], repeat = [[4, 0, 8]]>
+#operand = #flash_tile.layout<register = [[0, 1], [8, 0], [0, 8]],
+                              lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]],
+                              warp = [[16, 0]], repeat = [[2, 0, 16]]>
+
+// CHECK-LABEL: gpu.func @identity
+// CHECK: flash_tile.convert_layout {{.*}} {permutation = array<i64>}
+// CHECK-NOT: flash_tile.alloc
+gpu.module @m {
+  gpu.func @identity(%x: memref<32x32xbf16>) kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
+    %c0 = arith.constant 0 : index
+    %p = flash_tile.load %x[%c0, %c0] : memref<32x32xbf16> -> tensor<32x32xbf16, #acc>
+    // expected-remark@below {{register permutation: identity, no data moves}}
+    %a = flash_tile.convert_layout %p : tensor<32x32xbf16, #acc> -> tensor<32x32xbf16, #operand>
+    flash_tile.store %a, %x[%c0, %c0] : tensor<32x32xbf16, #operand>, memref<32x32xbf16>
+    gpu.return
+  }
+}
+
+// -----
+
+// Both row halves of every column pair first, or both column pairs of a row
+// half first: the same thread, other registers. f32 elements move one by one.
+
+#rows_first = #flash_tile.layout<register = [[0, 1], [8, 0], [0, 8]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+#columns_first = #flash_tile.layout<register = [[0, 1], [0, 8], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+
+// CHECK-LABEL: gpu.func @rename
+// CHECK: flash_tile.convert_layout {{.*}} {permutation = array<i64: 0, 1, 4, 5, 2, 3, 6, 7>}
+gpu.module @m {
+  gpu.func @rename(%x: memref<16x16xf32>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+    %c0 = arith.constant 0 : index
+    %p = flash_tile.load %x[%c0, %c0] : memref<16x16xf32> -> tensor<16x16xf32, #rows_first>
+    // expected-remark@below {{register permutation: registers renamed within each thread}}
+    %a = flash_tile.convert_layout %p : tensor<16x16xf32, #rows_first> -> tensor<16x16xf32, #columns_first>
+    flash_tile.store %a, %x[%c0, %c0] : tensor<16x16xf32, #columns_first>, memref<16x16xf32>
+    gpu.return
+  }
+}
+
+// -----
+
+// 16-bit elements travel in pairs, and these pairs stay together.
+
+#rows_first = #flash_tile.layout<register = [[0, 1], [8, 0], [0, 8]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+#columns_first = #flash_tile.layout<register = [[0, 1], [0, 8], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+
+// CHECK-LABEL: gpu.func @rename_pairs
+// CHECK: flash_tile.convert_layout {{.*}} {permutation = array<i64: 0, 1, 4, 5, 2, 3, 6, 7>}
+gpu.module @m {
+  gpu.func @rename_pairs(%x: memref<16x16xf16>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+    %c0 = arith.constant 0 : index
+    %p = flash_tile.load %x[%c0, %c0] : memref<16x16xf16> -> tensor<16x16xf16, #rows_first>
+    // expected-remark@below {{register permutation: registers renamed within each thread}}
+    %a = flash_tile.convert_layout %p : tensor<16x16xf16, #rows_first> -> tensor<16x16xf16, #columns_first>
+    flash_tile.store %a, %x[%c0, %c0] : tensor<16x16xf16, #columns_first>, memref<16x16xf16>
+    gpu.return
+  }
+}
+
+// -----
+
+// Threads need each other's registers: a 16-bit tile goes through a buffer of
+// its own, between two barriers.
+
+#quad = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+#row = #flash_tile.layout<register = [[0, 1], [0, 2]], lane = [[0, 4], [1, 0], [2, 0], [4, 0], [8, 0]]>
+
+// CHECK-LABEL: gpu.func @through_shared
+// CHECK: %[[BUFFER:.*]] = flash_tile.alloc : <1x16x8xf16>
+// CHECK: %[[P:.*]] = flash_tile.load
+// CHECK: %[[VIEW:.*]] = flash_tile.stage %[[BUFFER]]
+// CHECK: gpu.barrier
+// CHECK: flash_tile.local_store %[[P]], %[[VIEW]]
+// CHECK: gpu.barrier
+// CHECK: %[[A:.*]] = flash_tile.local_load %[[VIEW]] : {{.*}} -> tensor<16x8xf16, #flash_tile.layout<register = {{\[\[0, 1\], \[0, 2\]\]}}
+// CHECK: flash_tile.store %[[A]]
+// CHECK-NOT: flash_tile.convert_layout
+gpu.module @m {
+  gpu.func @through_shared(%x: memref<16x8xf16>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+    %c0 = arith.constant 0 : index
+    %p = flash_tile.load %x[%c0, %c0] : memref<16x8xf16> -> tensor<16x8xf16, #quad>
+    // expected-remark@below {{register permutation: through shared memory, because threads need each other's registers}}
+    %a = flash_tile.convert_layout %p : tensor<16x8xf16, #quad> -> tensor<16x8xf16, #row>
+    flash_tile.store %a, %x[%c0, %c0] : tensor<16x8xf16, #row>, memref<16x8xf16>
+    gpu.return
+  }
+}
+
+// -----
+
+// f32 through shared memory has no lowering.
+
+#quad = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+#row = #flash_tile.layout<register = [[0, 1], [0, 2]], lane = [[0, 4], [1, 0], [2, 0], [4, 0], [8, 0]]>
+
+gpu.module @m {
+  gpu.func @wide_exchange(%x: memref<16x8xf32>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+    %c0 = arith.constant 0 : index
+    %p = flash_tile.load %x[%c0, %c0] : memref<16x8xf32> -> tensor<16x8xf32, #quad>
+    // expected-error@below {{conversion: expected a permutation of each thread's registers or 16-bit elements, got 'tensor<16x8xf32, #flash_tile.layout<}}
+    %a = flash_tile.convert_layout %p : tensor<16x8xf32, #quad> -> tensor<16x8xf32, #row>
+    gpu.return
+  }
+}
+
+// -----
+
+// What is decided stays.
+
+#acc = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+
+// CHECK-LABEL: gpu.func @decided
+// CHECK: flash_tile.convert_layout {{.*}} {permutation = array<i64: 0, 1, 2, 3>}
+gpu.module @m {
+  gpu.func @decided(%x: memref<16x8xf32>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+    %c0 = arith.constant 0 : index
+    %p = flash_tile.load %x[%c0, %c0] : memref<16x8xf32> -> tensor<16x8xf32, #acc>
+    %a = flash_tile.convert_layout %p {permutation = array<i64: 0, 1, 2, 3>} : tensor<16x8xf32, #acc> -> tensor<16x8xf32, #acc>
+    gpu.return
+  }
+}
