@@ -421,7 +421,10 @@ LogicalResult ForwardKernelBuilder::buildLoop() {
       full({tileQ}, 0.0)};
   auto loop = scf::ForOp::create(b, zero, iterations, index(1), initial);
   loop->setDiscardableAttr("flash_tile.pipeline", b.getUnitAttr());
-  loop->setDiscardableAttr("flash_tile.first_ragged", b.getUnitAttr());
+  // Tiles are visited from the last to the first.
+  loop->setDiscardableAttr(allFull ? "flash_tile.never_ragged"
+                                   : "flash_tile.first_ragged",
+                           b.getUnitAttr());
   uniforms->stayAbove(loop);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());

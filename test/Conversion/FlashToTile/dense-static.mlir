@@ -54,7 +54,7 @@
 // CHECK:           %[[V:.*]] = flash_tile.load %{{.*}}[%[[B]], %[[H]], %[[K0]], %[[ZERO]]]
 // CHECK:           %[[ACC2:.*]] = flash_tile.dot %[[P16]], %[[V]], %[[ACC1]] :
 // CHECK:           scf.yield %[[ACC2]], %[[MN]], %[[LN]]
-// CHECK:         } {flash_tile.first_ragged, flash_tile.pipeline}
+// CHECK:         } {flash_tile.never_ragged, flash_tile.pipeline}
 // CHECK-NOT:     arith.select
 // CHECK:         flash_tile.store
 // CHECK:         gpu.return
