@@ -40,8 +40,7 @@ bool Cta::arriveAtBarrier(Warp &warp, Group &group, const Inst &inst,
   unsigned first = std::countr_zero(lanes);
   uint32_t index = sourceRow<uint32_t>(warp, inst.ops[0])[first];
   bool counted = inst.n != 0;
-  uint32_t count =
-      counted ? sourceRow<uint32_t>(warp, inst.ops[1])[first] : 0;
+  uint32_t count = counted ? sourceRow<uint32_t>(warp, inst.ops[1])[first] : 0;
   if (index >= barriers.size()) {
     fatal(IssueKind::Barrier, warp, &inst, lanes,
           "barrier " + std::to_string(index) + ": expected 0 to 15");
@@ -71,7 +70,8 @@ bool Cta::arriveAtBarrier(Warp &warp, Group &group, const Inst &inst,
   }
   auto action = BarrierAction(inst.sub);
   if (action >= BarrierAction::Popc) {
-    uint32_t value = (predicateOf(warp, inst.ops[3]) ^ uint32_t(inst.imm)) & lanes;
+    uint32_t value =
+        (predicateOf(warp, inst.ops[3]) ^ uint32_t(inst.imm)) & lanes;
     barrier.popc += std::popcount(value);
     barrier.and_ &= value == lanes;
     barrier.or_ |= value != 0;
@@ -152,8 +152,8 @@ void Cta::complete(unsigned index) {
 /// After lanes exited: barriers without a count may be complete now.
 void Cta::checkBarriers() {
   for (unsigned i = 0; i < barriers.size(); ++i)
-    if (barriers[i].inUse && barriers[i].expected == 0 &&
-        barriers[i].arrived && barriers[i].arrived >= barrierThreads())
+    if (barriers[i].inUse && barriers[i].expected == 0 && barriers[i].arrived &&
+        barriers[i].arrived >= barrierThreads())
       complete(i);
 }
 
@@ -162,10 +162,10 @@ std::string Cta::barrierState() const {
   for (unsigned i = 0; i < barriers.size(); ++i)
     if (barriers[i].inUse) {
       char line[96];
-      std::snprintf(line, sizeof(line), "\n  barrier %u: %u of %u threads arrived",
-                    i, barriers[i].arrived,
-                    barriers[i].expected ? barriers[i].expected
-                                         : barrierThreads());
+      std::snprintf(
+          line, sizeof(line), "\n  barrier %u: %u of %u threads arrived", i,
+          barriers[i].arrived,
+          barriers[i].expected ? barriers[i].expected : barrierThreads());
       text += line;
     }
   return text;

@@ -97,9 +97,10 @@ Finding Checker::read(const Accessor &who, uint32_t offset, unsigned bytes,
       if (write.copy) {
         waiting = true;
         if (finding.kind == Finding::None)
-          finding = {Finding::InFlight, true, write.pc, write.warp, write.lanes,
-                     at};
-      } else if (!(write.strong && who.strong) && finding.kind == Finding::None &&
+          finding = {Finding::InFlight, true,        write.pc,
+                     write.warp,        write.lanes, at};
+      } else if (!(write.strong && who.strong) &&
+                 finding.kind == Finding::None &&
                  !ordered(write, who.warp, who.lane)) {
         finding = {Finding::Race, true, write.pc, write.warp, write.lanes, at};
       }
@@ -122,8 +123,8 @@ Finding Checker::read(const Accessor &who, uint32_t offset, unsigned bytes,
              ordered(read, who.warp, who.lane) &&
              !(read.warp == who.warp && (read.lanes & ~lane));
     });
-    granule.reads.push_back({epoch, lane, who.pc, who.warp, uint8_t(mask),
-                             who.strong, false});
+    granule.reads.push_back(
+        {epoch, lane, who.pc, who.warp, uint8_t(mask), who.strong, false});
   });
   return finding;
 }
@@ -138,12 +139,12 @@ Finding Checker::write(const Accessor &who, uint32_t offset, unsigned bytes,
       if (!(other.bytes & mask) || finding.kind != Finding::None)
         return;
       if (other.copy)
-        finding = {Finding::InFlight, true, other.pc, other.warp, other.lanes,
-                   at};
+        finding = {Finding::InFlight, true,        other.pc,
+                   other.warp,        other.lanes, at};
       else if (!(other.strong && who.strong) && !(isWrite && silent) &&
                !ordered(other, who.warp, who.lane))
-        finding = {Finding::Race, isWrite, other.pc, other.warp, other.lanes,
-                   at};
+        finding = {Finding::Race, isWrite,     other.pc,
+                   other.warp,    other.lanes, at};
     };
     for (const Record &other : granule.writes)
       conflict(other, true);

@@ -49,8 +49,8 @@ struct Clock {
 
 /// What the lanes of one warp know.
 struct WarpClock {
-  Clock shared;                ///< Of all lanes, where `lanes` is empty.
-  std::vector<Clock> lanes;    ///< One per lane where they differ.
+  Clock shared;             ///< Of all lanes, where `lanes` is empty.
+  std::vector<Clock> lanes; ///< One per lane where they differ.
   uint32_t epoch = 1;
 };
 

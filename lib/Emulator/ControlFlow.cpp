@@ -87,10 +87,10 @@ private:
 
   Decoder &decoder;
   Program &program;
-  std::vector<Block> blocks;      ///< In linear order.
-  std::vector<uint32_t> blockAt;  ///< Instruction -> block, linear.
-  std::vector<uint32_t> order;    ///< Blocks as laid out.
-  std::vector<uint32_t> member;   ///< Block -> depth of the current subgraph.
+  std::vector<Block> blocks;     ///< In linear order.
+  std::vector<uint32_t> blockAt; ///< Instruction -> block, linear.
+  std::vector<uint32_t> order;   ///< Blocks as laid out.
+  std::vector<uint32_t> member;  ///< Block -> depth of the current subgraph.
   std::vector<std::pair<uint32_t, uint32_t>> range; ///< Block -> new [pc, pc).
 };
 
@@ -190,8 +190,7 @@ void Layout::orderBlocks(const std::vector<uint32_t> &nodes,
       }
       frames.pop_back();
       if (!frames.empty())
-        low[frames.back().node] =
-            std::min(low[frames.back().node], low[done]);
+        low[frames.back().node] = std::min(low[frames.back().node], low[done]);
     }
   }
   // Components come out in reverse topological order.
@@ -232,7 +231,8 @@ void Layout::place() {
                   last.kind != Kind::Indexed) ||
                  (last.guard != kTrueMask && last.kind != Kind::Indexed);
     uint32_t next = blockAt.size() > block.last ? blockAt[block.last] : ~0u;
-    if (falls && next != ~0u && (i + 1 == order.size() || order[i + 1] != next)) {
+    if (falls && next != ~0u &&
+        (i + 1 == order.size() || order[i + 1] != next)) {
       Inst jump;
       jump.kind = Kind::Branch;
       jump.imm = decoder.labels.size(); // Replaced below through `next`.
@@ -412,9 +412,10 @@ bool Layout::assignRows(std::string &message) {
   };
   auto classOf = [&](uint32_t r) -> unsigned {
     Type type = decoder.registerTypes[r];
-    return type == Type::Pred ? 0 : bitsOf(type) == 128 ? 3
-                                : bitsOf(type) == 64    ? 2
-                                                        : 1;
+    return type == Type::Pred    ? 0
+           : bitsOf(type) == 128 ? 3
+           : bitsOf(type) == 64  ? 2
+                                 : 1;
   };
   for (unsigned pass = 0; pass < 2; ++pass) {
     for (uint32_t r : byStart)

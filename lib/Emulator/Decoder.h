@@ -31,10 +31,10 @@ struct Handlers {
 
 /// Where an address operand points.
 struct AddressOperand {
-  uint32_t base = 0;      ///< Row operand (64- or 32-bit), if hasBase.
+  uint32_t base = 0; ///< Row operand (64- or 32-bit), if hasBase.
   bool hasBase = false;
   bool base64 = true;
-  uint64_t offset = 0;    ///< Added to it; absolute without a base.
+  uint64_t offset = 0; ///< Added to it; absolute without a base.
   /// Space of the variable that the address names, Generic if none.
   StateSpace symbolSpace = StateSpace::Generic;
 };
@@ -124,7 +124,10 @@ private:
   bool decodeControl(const syntax::Instruction &instruction, bool &handled);
   bool decodeCall(const syntax::Instruction &instruction);
   bool emit();
-  uint32_t newLabel() { labels.push_back(~0u); return labels.size() - 1; }
+  uint32_t newLabel() {
+    labels.push_back(~0u);
+    return labels.size() - 1;
+  }
   void placeLabel(uint32_t label) { labels[label] = code.size(); }
   bool labelOf(const syntax::Operand &operand, uint32_t &label);
   bool registerOperand(const syntax::Operand &operand, uint32_t &reg);

@@ -50,7 +50,8 @@ template <typename T> inline Stored<T> toStored(T value) {
 // Without unroll(disable) the compiler unrolls the 32 trips before it gets to
 // vectorise them.
 #define FLASH_LANE_LOOP                                                        \
-  _Pragma("clang loop vectorize(assume_safety) vectorize_width(8) interleave_count(4) unroll(disable)")
+  _Pragma("clang loop vectorize(assume_safety) vectorize_width(8)")            \
+      _Pragma("clang loop interleave_count(4) unroll(disable)")
 
 template <bool Full, typename F, typename D, typename... S, size_t... I>
 inline void applyLanes(Warp &warp, const Inst &inst, uint32_t mask,
@@ -61,8 +62,7 @@ inline void applyLanes(Warp &warp, const Inst &inst, uint32_t mask,
   F f;
   FLASH_LANE_LOOP
   for (unsigned i = 0; i < 32; ++i) {
-    Stored<D> value =
-        toStored<D>(f(fromStored<S>(std::get<I>(rows)[i])...));
+    Stored<D> value = toStored<D>(f(fromStored<S>(std::get<I>(rows)[i])...));
     if constexpr (Full)
       d[i] = value;
     else

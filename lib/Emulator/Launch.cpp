@@ -70,9 +70,9 @@ std::string checkLaunch(const KernelInfo &kernel, size_t paramBytes,
   if (paramBytes != kernel.paramBytes)
     return "parameters: expected " + std::to_string(kernel.paramBytes) +
            " bytes, got " + std::to_string(paramBytes);
-  uint64_t aligned = (uint64_t(kernel.staticSharedBytes) +
-                      kernel.dynamicSharedAlign - 1) /
-                     kernel.dynamicSharedAlign * kernel.dynamicSharedAlign;
+  uint64_t aligned =
+      (uint64_t(kernel.staticSharedBytes) + kernel.dynamicSharedAlign - 1) /
+      kernel.dynamicSharedAlign * kernel.dynamicSharedAlign;
   uint64_t total = config.dynamicSharedBytes
                        ? aligned + config.dynamicSharedBytes
                        : kernel.staticSharedBytes;
@@ -209,15 +209,15 @@ Report flash::emu::launch(const Module &module, std::string_view kernel,
   state.sink = &sink;
   for (const Program::Global &global : program->globals) {
     const syntax::Variable &v = *global.variable;
-    Buffer &buffer = state.variables.add(v.name, global.address, v.size,
-                                         Contents::Zero);
+    Buffer &buffer =
+        state.variables.add(v.name, global.address, v.size, Contents::Zero);
     if (!v.initial.empty())
       std::memcpy(buffer.data.get(), v.initial.data(), v.size);
   }
 
   uint64_t ctas = product(config.grid);
-  unsigned threads = config.threads ? config.threads
-                                    : std::thread::hardware_concurrency();
+  unsigned threads =
+      config.threads ? config.threads : std::thread::hardware_concurrency();
   threads = unsigned(std::clamp<uint64_t>(ctas, 1, std::max(1u, threads)));
   std::vector<ThreadCounts> counts(threads);
   std::atomic<uint64_t> next = 0;
@@ -239,8 +239,8 @@ Report flash::emu::launch(const Module &module, std::string_view kernel,
 
   sink.finish(report);
   fillCounters(report, *program, counts);
-  report.seconds = std::chrono::duration<double>(
-                       std::chrono::steady_clock::now() - begin)
-                       .count();
+  report.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin)
+          .count();
   return report;
 }

@@ -23,9 +23,7 @@ bool isWordStart(char c) {
          c == '$' || c == '%' || c == '.';
 }
 
-bool isWordPart(char c) {
-  return isWordStart(c) || isDigit(c);
-}
+bool isWordPart(char c) { return isWordStart(c) || isDigit(c); }
 
 /// Value of a digit in bases up to 16, or 255.
 unsigned digitValue(char c) {

@@ -110,11 +110,11 @@ struct alignas(64) Warp {
   std::byte *registers = nullptr;
   Cta *cta = nullptr;
   const Program *program = nullptr;
-  uint64_t *issued = nullptr;       ///< By pc.
-  MemoryCounts *memory = nullptr;   ///< By pc, null without counters.
+  uint64_t *issued = nullptr;     ///< By pc.
+  MemoryCounts *memory = nullptr; ///< By pc, null without counters.
   uint32_t id = 0;
-  uint32_t live = 0;                ///< Lanes that have not exited.
-  uint32_t carry = 0;               ///< CC.CF of each lane.
+  uint32_t live = 0;  ///< Lanes that have not exited.
+  uint32_t carry = 0; ///< CC.CF of each lane.
   bool polled = false;
   uint32_t spins = 0;
   std::vector<Group> groups;
@@ -164,8 +164,8 @@ struct Cta {
              uint32_t otherPc = kNoPc);
   void report(IssueKind kind, const Warp &warp, const Inst *inst,
               uint32_t lanes, std::string message, uint32_t otherPc = kNoPc);
-  void fatal(IssueKind kind, const Warp &warp, const Inst *inst,
-             uint32_t lanes, std::string message);
+  void fatal(IssueKind kind, const Warp &warp, const Inst *inst, uint32_t lanes,
+             std::string message);
 
   // Scheduler.cpp
   void runWarp(Warp &warp, uint32_t quantum);

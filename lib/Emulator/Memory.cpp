@@ -63,8 +63,7 @@ Buffer &BufferMap::add(std::string_view name, uint64_t address, uint64_t size,
   return buffer;
 }
 
-std::string flash::emu::describeGlobal(BufferMap &buffers,
-                                       BufferMap &variables,
+std::string flash::emu::describeGlobal(BufferMap &buffers, BufferMap &variables,
                                        uint64_t address) {
   char text[256];
   Buffer *buffer = buffers.below(address);
@@ -79,7 +78,8 @@ std::string flash::emu::describeGlobal(BufferMap &buffers,
   }
   uint64_t offset = address - buffer->address;
   if (offset < buffer->size)
-    std::snprintf(text, sizeof(text), "byte %llu of buffer '%.64s' (%llu bytes)",
+    std::snprintf(text, sizeof(text),
+                  "byte %llu of buffer '%.64s' (%llu bytes)",
                   (unsigned long long)offset, buffer->name.c_str(),
                   (unsigned long long)buffer->size);
   else

@@ -18,11 +18,16 @@ namespace {
 
 std::string_view spaceText(StateSpace space) {
   switch (space) {
-  case StateSpace::Shared: return "shared";
-  case StateSpace::Local: return "local";
-  case StateSpace::Param: return "parameter";
-  case StateSpace::Const: return "constant";
-  default: return "global";
+  case StateSpace::Shared:
+    return "shared";
+  case StateSpace::Local:
+    return "local";
+  case StateSpace::Param:
+    return "parameter";
+  case StateSpace::Const:
+    return "constant";
+  default:
+    return "global";
   }
 }
 
@@ -36,8 +41,8 @@ bool misaligned(Warp &warp, const Inst &inst, const Access &access,
   unsigned lane = std::countr_zero(bad);
   char text[160];
   std::snprintf(text, sizeof(text),
-                "lane %u %s %u bytes at 0x%llx: expected a multiple of %u", lane,
-                access.isWrite ? "writes" : "reads", access.bytes,
+                "lane %u %s %u bytes at 0x%llx: expected a multiple of %u",
+                lane, access.isWrite ? "writes" : "reads", access.bytes,
                 (unsigned long long)access.address[lane], access.bytes);
   warp.cta->fatal(IssueKind::Misaligned, warp, &inst, bad, text);
   return false;
@@ -106,13 +111,12 @@ bool resolveGlobal(Warp &warp, const Inst &inst, Access &access,
   warp.lastBuffer = buffer;
   if (bad) {
     unsigned lane = std::countr_zero(bad);
-    warp.cta->fatal(
-        IssueKind::OutOfBounds, warp, &inst, bad,
-        "lane " + std::to_string(lane) +
-            (access.isWrite ? " writes " : " reads ") +
-            std::to_string(access.bytes) + " bytes at " +
-            describeGlobal(*launch.buffers, launch.variables,
-                           access.address[lane]));
+    warp.cta->fatal(IssueKind::OutOfBounds, warp, &inst, bad,
+                    "lane " + std::to_string(lane) +
+                        (access.isWrite ? " writes " : " reads ") +
+                        std::to_string(access.bytes) + " bytes at " +
+                        describeGlobal(*launch.buffers, launch.variables,
+                                       access.address[lane]));
     return false;
   }
   if (all & (access.bytes - 1))
@@ -170,7 +174,8 @@ bool flash::emu::resolve(Warp &warp, const Inst &inst, StateSpace space,
     });
     if (!lanes)
       continue;
-    forLanes(lanes, [&, base = base](unsigned i) { access.address[i] -= base; });
+    forLanes(lanes,
+             [&, base = base](unsigned i) { access.address[i] -= base; });
     if (!one(which, lanes))
       return false;
     rest &= ~lanes;
@@ -200,8 +205,8 @@ void flash::emu::reportFinding(Warp &warp, const Inst &inst, unsigned lane,
   IssueKind kind = inFlight ? IssueKind::Poisoned : IssueKind::Race;
   if (!cta.wants(kind, warp, &inst, finding.otherPc))
     return;
-  std::string where = " of warp " + std::to_string(finding.otherWarp) +
-                      ", lanes ";
+  std::string where =
+      " of warp " + std::to_string(finding.otherWarp) + ", lanes ";
   char lanes[16];
   std::snprintf(lanes, sizeof(lanes), "0x%08x", finding.otherLanes);
   std::string message = "lane " + std::to_string(lane) +
@@ -217,8 +222,7 @@ void flash::emu::reportFinding(Warp &warp, const Inst &inst, unsigned lane,
              finding.otherPc);
 }
 
-void flash::emu::checkLoad(Warp &warp, const Inst &inst,
-                           const Access &access) {
+void flash::emu::checkLoad(Warp &warp, const Inst &inst, const Access &access) {
   Cta &cta = *warp.cta;
   if (Checker *checker = cta.checker.get()) {
     forLanes(access.sharedMask, [&](unsigned lane) {
@@ -226,9 +230,8 @@ void flash::emu::checkLoad(Warp &warp, const Inst &inst,
         strongAcquire(warp, access, lane);
       Accessor who{uint16_t(warp.id), uint8_t(lane), access.strong,
                    warp.pcOf(inst)};
-      Finding finding =
-          checker->read(who, uint32_t(access.address[lane]), access.bytes,
-                        cta.checkUninitialised);
+      Finding finding = checker->read(who, uint32_t(access.address[lane]),
+                                      access.bytes, cta.checkUninitialised);
       if (finding.kind != Finding::None)
         reportFinding(warp, inst, lane, finding, false);
     });
@@ -309,7 +312,8 @@ void flash::emu::countShared(Warp &warp, const Inst &inst, uint32_t mask,
   unsigned lanes = 32 / groups;
   unsigned words = std::max(1u, bytes / 4);
   for (unsigned g = 0; g < groups; ++g) {
-    uint32_t active = mask >> (g * lanes) & uint32_t((uint64_t(1) << lanes) - 1);
+    uint32_t active =
+        mask >> (g * lanes) & uint32_t((uint64_t(1) << lanes) - 1);
     if (!active)
       continue;
     uint32_t seen[32][32];
@@ -353,8 +357,7 @@ void flash::emu::countGlobal(Warp &warp, const Inst &inst, uint32_t mask,
   for (unsigned i = 0; i < numStarts; ++i)
     needed += i && starts[i] - starts[i - 1] < bytes ? starts[i] - starts[i - 1]
                                                      : bytes;
-  counts.globalSectors +=
-      std::unique(sectors, sectors + numSectors) - sectors;
+  counts.globalSectors += std::unique(sectors, sectors + numSectors) - sectors;
   counts.globalSectorsIdeal += (needed + 31) / 32;
   (isWrite ? counts.stored : counts.loaded)[unsigned(Space::Global)] +=
       uint64_t(numStarts) * bytes;
@@ -412,12 +415,27 @@ StateSpace flash::emu::takeMemoryModifiers(Decoder &d, bool &strong) {
   else if (d.take("const"))
     space = StateSpace::Const;
   // Caches are not modelled.
-  for (std::string_view cache :
-       {"ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "L1::evict_normal",
-        "L1::evict_unchanged", "L1::evict_first", "L1::evict_last",
-        "L1::no_allocate", "L2::evict_normal", "L2::evict_first",
-        "L2::evict_last", "L2::64B", "L2::128B", "L2::256B", "noftz",
-        "unified"})
+  for (std::string_view cache : {"ca",
+                                 "cg",
+                                 "cs",
+                                 "lu",
+                                 "cv",
+                                 "wb",
+                                 "wt",
+                                 "nc",
+                                 "L1::evict_normal",
+                                 "L1::evict_unchanged",
+                                 "L1::evict_first",
+                                 "L1::evict_last",
+                                 "L1::no_allocate",
+                                 "L2::evict_normal",
+                                 "L2::evict_first",
+                                 "L2::evict_last",
+                                 "L2::64B",
+                                 "L2::128B",
+                                 "L2::256B",
+                                 "noftz",
+                                 "unified"})
     d.take(cache);
   return space;
 }

@@ -67,8 +67,8 @@ AddressOperand decodeAddress(Decoder &d, size_t i, unsigned op);
 
 /// inst.sub bits that the memory instructions share.
 enum : uint8_t {
-  kSpaceMask = 7,       ///< StateSpace.
-  kNarrowAddress = 8,   ///< The base is a 32-bit register.
+  kSpaceMask = 7,     ///< StateSpace.
+  kNarrowAddress = 8, ///< The base is a 32-bit register.
   kStrong = 16,
   kSignedElement = 32,
 };

@@ -24,8 +24,7 @@ std::string Diagnostic::str() const {
 Module::Module(std::unique_ptr<ModuleImpl> impl) : body(std::move(impl)) {}
 Module::~Module() = default;
 
-std::unique_ptr<Module> Module::parse(std::string_view ptx,
-                                      Diagnostic &error) {
+std::unique_ptr<Module> Module::parse(std::string_view ptx, Diagnostic &error) {
   error = Diagnostic();
   auto impl = std::make_unique<ModuleImpl>();
   impl->syntax.text = ptx;
@@ -44,9 +43,7 @@ std::unique_ptr<Module> Module::parse(std::string_view ptx,
   return std::unique_ptr<Module>(new Module(std::move(impl)));
 }
 
-const std::vector<KernelInfo> &Module::kernels() const {
-  return body->kernels;
-}
+const std::vector<KernelInfo> &Module::kernels() const { return body->kernels; }
 
 const KernelInfo *Module::kernel(std::string_view name) const {
   for (const KernelInfo &kernel : body->kernels)

@@ -39,7 +39,6 @@ std::span<const OpRow> matrixOps();
 std::span<const OpRow> asyncOps();
 std::span<const OpRow> controlOps();
 
-
 } // namespace flash::emu
 
 #endif // FLASH_LIB_EMULATOR_OPS_H

@@ -50,8 +50,8 @@ void runCopy(Warp &warp, const Inst &inst, uint32_t mask) {
   copy.bytes = inst.n;
   uint32_t ignored = 0;
   if (inst.sub & kHasIgnore)
-    ignored = predicateOf(warp, inst.ops[3]) ^
-              (inst.sub & kNotIgnore ? ~0u : 0u);
+    ignored =
+        predicateOf(warp, inst.ops[3]) ^ (inst.sub & kNotIgnore ? ~0u : 0u);
   const uint32_t *sizes =
       inst.sub & kHasSize ? sourceRow<uint32_t>(warp, inst.ops[3]) : nullptr;
   const uint64_t *base = sourceRow<uint64_t>(warp, inst.ops[2]);
@@ -115,12 +115,13 @@ void runCopy(Warp &warp, const Inst &inst, uint32_t mask) {
   });
   if (failed)
     return;
-  forLanes(from.mask | partial, [&](unsigned i) { copy.source[i] = from.at[i]; });
+  forLanes(from.mask | partial,
+           [&](unsigned i) { copy.source[i] = from.at[i]; });
   if (cta.checker)
     forLanes(mask, [&](unsigned i) {
       Accessor who{uint16_t(warp.id), uint8_t(i), false, copy.pc};
-      Finding finding = cta.checker->beginCopy(who, copy.serial,
-                                               copy.destination[i], inst.n);
+      Finding finding =
+          cta.checker->beginCopy(who, copy.serial, copy.destination[i], inst.n);
       if (finding.kind != Finding::None)
         reportFinding(warp, inst, i, finding, true);
     });

@@ -22,8 +22,24 @@ using namespace flash::emu;
 namespace {
 
 enum AtomicOp : uint8_t {
-  Add, Min, Max, And, Or, Xor, Inc, Dec, Exch, Cas, AddF16, AddBf16,
-  AddF16x2, AddBf16x2, MinF16x2, MaxF16x2, MinBf16x2, MaxBf16x2,
+  Add,
+  Min,
+  Max,
+  And,
+  Or,
+  Xor,
+  Inc,
+  Dec,
+  Exch,
+  Cas,
+  AddF16,
+  AddBf16,
+  AddF16x2,
+  AddBf16x2,
+  MinF16x2,
+  MaxF16x2,
+  MinBf16x2,
+  MaxBf16x2,
 };
 
 uint32_t addHalf(uint32_t a, uint32_t b, bool isBf) {
@@ -54,18 +70,30 @@ template <typename T> T combine(AtomicOp op, T old, T b, T c) {
                f(uint32_t(old) >> 16, uint32_t(b) >> 16) << 16);
     };
     switch (op) {
-    case Add: return T(U(old) + U(b));
-    case Min: return old < b ? old : b;
-    case Max: return old > b ? old : b;
-    case And: return T(old & b);
-    case Or: return T(old | b);
-    case Xor: return T(old ^ b);
-    case Inc: return U(old) >= U(b) ? T(0) : T(old + 1);
-    case Dec: return old == 0 || U(old) > U(b) ? b : T(old - 1);
-    case Exch: return b;
-    case Cas: return old == b ? c : old;
-    case AddF16: return T(addHalf(uint32_t(old), uint32_t(b), false));
-    case AddBf16: return T(addHalf(uint32_t(old), uint32_t(b), true));
+    case Add:
+      return T(U(old) + U(b));
+    case Min:
+      return old < b ? old : b;
+    case Max:
+      return old > b ? old : b;
+    case And:
+      return T(old & b);
+    case Or:
+      return T(old | b);
+    case Xor:
+      return T(old ^ b);
+    case Inc:
+      return U(old) >= U(b) ? T(0) : T(old + 1);
+    case Dec:
+      return old == 0 || U(old) > U(b) ? b : T(old - 1);
+    case Exch:
+      return b;
+    case Cas:
+      return old == b ? c : old;
+    case AddF16:
+      return T(addHalf(uint32_t(old), uint32_t(b), false));
+    case AddBf16:
+      return T(addHalf(uint32_t(old), uint32_t(b), true));
     case AddF16x2:
     case AddBf16x2:
       return packed([&](uint32_t x, uint32_t y) {
@@ -138,9 +166,8 @@ bool decodeAtomic(Decoder &d) {
   Type type = d.takeType();
   bool isF2 = type == Type::F16x2, isB2 = type == Type::BF16x2;
   static constexpr std::pair<std::string_view, AtomicOp> names[] = {
-      {"add", Add},   {"min", Min},   {"max", Max}, {"and", And},
-      {"or", Or},     {"xor", Xor},   {"inc", Inc}, {"dec", Dec},
-      {"exch", Exch}, {"cas", Cas}};
+      {"add", Add}, {"min", Min}, {"max", Max}, {"and", And},   {"or", Or},
+      {"xor", Xor}, {"inc", Inc}, {"dec", Dec}, {"exch", Exch}, {"cas", Cas}};
   bool found = false;
   AtomicOp op = Add;
   for (auto [text, value] : names)
@@ -171,18 +198,33 @@ bool decodeAtomic(Decoder &d) {
   case Type::F16:
   case Type::BF16:
   case Type::B16:
-  case Type::U16: d.setHandler(runAtomic<uint16_t>); break;
-  case Type::S32: d.setHandler(runAtomic<int32_t>); break;
+  case Type::U16:
+    d.setHandler(runAtomic<uint16_t>);
+    break;
+  case Type::S32:
+    d.setHandler(runAtomic<int32_t>);
+    break;
   case Type::F16x2:
   case Type::BF16x2:
   case Type::B32:
-  case Type::U32: d.setHandler(runAtomic<uint32_t>); break;
-  case Type::S64: d.setHandler(runAtomic<int64_t>); break;
+  case Type::U32:
+    d.setHandler(runAtomic<uint32_t>);
+    break;
+  case Type::S64:
+    d.setHandler(runAtomic<int64_t>);
+    break;
   case Type::B64:
-  case Type::U64: d.setHandler(runAtomic<uint64_t>); break;
-  case Type::F32: d.setHandler(runAtomic<float>); break;
-  case Type::F64: d.setHandler(runAtomic<double>); break;
-  default: return false;
+  case Type::U64:
+    d.setHandler(runAtomic<uint64_t>);
+    break;
+  case Type::F32:
+    d.setHandler(runAtomic<float>);
+    break;
+  case Type::F64:
+    d.setHandler(runAtomic<double>);
+    break;
+  default:
+    return false;
   }
   size_t first = returns ? 1 : 0;
   size_t count = first + (op == Cas ? 3 : 2) + (hint ? 1 : 0);

@@ -37,9 +37,11 @@ template <Logic Op>
 void runPredicateLogic(Warp &warp, const Inst &inst, uint32_t mask) {
   uint32_t a = predicateOf(warp, inst.ops[1]) ^ (inst.imm & 1 ? ~0u : 0);
   uint32_t b =
-      Op == Not ? 0
-                : predicateOf(warp, inst.ops[2]) ^ (inst.imm & 2 ? ~0u : 0);
-  uint32_t value = Op == And ? a & b : Op == Or ? a | b : Op == Xor ? a ^ b : ~a;
+      Op == Not ? 0 : predicateOf(warp, inst.ops[2]) ^ (inst.imm & 2 ? ~0u : 0);
+  uint32_t value = Op == And   ? a & b
+                   : Op == Or  ? a | b
+                   : Op == Xor ? a ^ b
+                               : ~a;
   uint32_t &out = predicateOf(warp, inst.ops[0]);
   out = (out & ~mask) | (value & mask);
 }
@@ -62,24 +64,33 @@ template <Logic Op> bool decodeLogic(Decoder &d) {
   if (!isUntyped(type))
     return d.unsupported("expected a .b or .pred type");
   if constexpr (isUnary)
-    return operands(d, forBits(type, []<typename T>() {
-                      return elementwise<T, T>([](T a) { return T(~a); });
-                    }),
+    return operands(d,
+                    forBits(type,
+                            []<typename T>() {
+                              return elementwise<T, T>(
+                                  [](T a) { return T(~a); });
+                            }),
                     type, {type});
   else
-    return operands(d, forBits(type, []<typename T>() {
-                      return elementwise<T, T, T>([](T a, T b) {
-                        return T(Op == And ? a & b : Op == Or ? a | b : a ^ b);
-                      });
-                    }),
-                    type, {type, type});
+    return operands(
+        d,
+        forBits(type,
+                []<typename T>() {
+                  return elementwise<T, T, T>([](T a, T b) {
+                    return T(Op == And ? a & b : Op == Or ? a | b : a ^ b);
+                  });
+                }),
+        type, {type, type});
 }
 
 bool decodeCnot(Decoder &d) {
   Type type = d.takeType();
-  return operands(d, forBits(type, []<typename T>() {
-                    return elementwise<T, T>([](T a) { return T(a == 0); });
-                  }),
+  return operands(d,
+                  forBits(type,
+                          []<typename T>() {
+                            return elementwise<T, T>(
+                                [](T a) { return T(a == 0); });
+                          }),
                   type, {type});
 }
 
@@ -90,25 +101,29 @@ bool decodeCnot(Decoder &d) {
 bool decodeShl(Decoder &d) {
   Type type = d.takeType();
   return operands(
-      d, forBits(type, []<typename T>() {
-        return elementwise<T, T, uint32_t>([](T a, uint32_t n) {
-          constexpr uint32_t bits = sizeof(T) * 8;
-          return n >= bits ? T(0) : T(a << (n & (bits - 1)));
-        });
-      }),
+      d,
+      forBits(type,
+              []<typename T>() {
+                return elementwise<T, T, uint32_t>([](T a, uint32_t n) {
+                  constexpr uint32_t bits = sizeof(T) * 8;
+                  return n >= bits ? T(0) : T(a << (n & (bits - 1)));
+                });
+              }),
       type, {type, Type::U32});
 }
 
 bool decodeShr(Decoder &d) {
   Type type = d.takeType();
   return operands(
-      d, forInteger(type, []<typename T>() {
-        return elementwise<T, T, uint32_t>([](T a, uint32_t n) {
-          constexpr uint32_t bits = sizeof(T) * 8;
-          T most = std::is_signed_v<T> ? T(a >> (bits - 1)) : T(0);
-          return n >= bits ? most : T(a >> (n & (bits - 1)));
-        });
-      }),
+      d,
+      forInteger(type,
+                 []<typename T>() {
+                   return elementwise<T, T, uint32_t>([](T a, uint32_t n) {
+                     constexpr uint32_t bits = sizeof(T) * 8;
+                     T most = std::is_signed_v<T> ? T(a >> (bits - 1)) : T(0);
+                     return n >= bits ? most : T(a >> (n & (bits - 1)));
+                   });
+                 }),
       type, {type, Type::U32});
 }
 
@@ -207,9 +222,8 @@ bool decodeBfind(Decoder &d) {
   if (bitsOf(type) < 32 || isUntyped(type))
     return false;
   Handlers handlers = forInteger(type, [&]<typename T>() {
-    return amount ? elementwise<uint32_t, T>([](T a) {
-      return findBit<T, true>(a);
-    })
+    return amount ? elementwise<uint32_t, T>(
+                        [](T a) { return findBit<T, true>(a); })
                   : elementwise<uint32_t, T>(
                         [](T a) { return findBit<T, false>(a); });
   });
@@ -235,12 +249,14 @@ bool decodeBfe(Decoder &d) {
   Type type = d.takeType();
   if (bitsOf(type) < 32 || isUntyped(type))
     return false;
-  return operands(d, forInteger(type, []<typename T>() {
-                    return elementwise<T, T, uint32_t, uint32_t>(
-                        [](T a, uint32_t b, uint32_t c) {
-                          return extractField<T>(a, b, c);
-                        });
-                  }),
+  return operands(d,
+                  forInteger(type,
+                             []<typename T>() {
+                               return elementwise<T, T, uint32_t, uint32_t>(
+                                   [](T a, uint32_t b, uint32_t c) {
+                                     return extractField<T>(a, b, c);
+                                   });
+                             }),
                   type, {type, Type::U32, Type::U32});
 }
 
@@ -258,12 +274,14 @@ bool decodeBfi(Decoder &d) {
   Type type = d.takeType();
   if (bitsOf(type) < 32)
     return false;
-  return operands(d, forBits(type, []<typename T>() {
-                    return elementwise<T, T, T, uint32_t, uint32_t>(
-                        [](T a, T b, uint32_t c, uint32_t n) {
-                          return insertField<T>(a, b, c, n);
-                        });
-                  }),
+  return operands(d,
+                  forBits(type,
+                          []<typename T>() {
+                            return elementwise<T, T, T, uint32_t, uint32_t>(
+                                [](T a, T b, uint32_t c, uint32_t n) {
+                                  return insertField<T>(a, b, c, n);
+                                });
+                          }),
                   type, {type, type, Type::U32, Type::U32});
 }
 
@@ -273,16 +291,15 @@ bool decodeBmsk(Decoder &d) {
     return d.unsupported("expected .clamp or .wrap");
   d.takeType();
   using U = uint32_t;
-  return operands(
-      d,
-      wrap ? elementwise<U, U, U>([](U a, U b) {
-        return ((1u << (b & 31)) - 1) << (a & 31);
-      })
-           : elementwise<U, U, U>([](U a, U b) {
-               U ones = b > 31 ? ~0u : (1u << (b & 31)) - 1;
-               return a > 31 ? 0u : ones << (a & 31);
-             }),
-      Type::B32, {Type::U32, Type::U32});
+  return operands(d,
+                  wrap ? elementwise<U, U, U>([](U a, U b) {
+                    return ((1u << (b & 31)) - 1) << (a & 31);
+                  })
+                       : elementwise<U, U, U>([](U a, U b) {
+                           U ones = b > 31 ? ~0u : (1u << (b & 31)) - 1;
+                           return a > 31 ? 0u : ones << (a & 31);
+                         }),
+                  Type::B32, {Type::U32, Type::U32});
 }
 
 bool decodeSzext(Decoder &d) {
@@ -298,8 +315,9 @@ bool decodeSzext(Decoder &d) {
                     return extractField<T>(a, 0, std::min(n, 32u));
                   });
   };
-  return operands(d, isSigned(type) ? make.template operator()<int32_t>()
-                                    : make.template operator()<uint32_t>(),
+  return operands(d,
+                  isSigned(type) ? make.template operator()<int32_t>()
+                                 : make.template operator()<uint32_t>(),
                   type, {type, Type::U32});
 }
 
@@ -317,10 +335,11 @@ uint32_t findNthSet(uint32_t mask, uint32_t base, int32_t offset) {
 
 bool decodeFns(Decoder &d) {
   d.takeType();
-  return operands(d, elementwise<uint32_t, uint32_t, uint32_t, int32_t>(
-                         [](uint32_t m, uint32_t b, int32_t o) {
-                           return findNthSet(m, b & 31, o);
-                         }),
+  return operands(d,
+                  elementwise<uint32_t, uint32_t, uint32_t, int32_t>(
+                      [](uint32_t m, uint32_t b, int32_t o) {
+                        return findNthSet(m, b & 31, o);
+                      }),
                   Type::B32, {Type::B32, Type::B32, Type::S32});
 }
 
@@ -341,7 +360,8 @@ uint32_t permute(uint32_t a, uint32_t b, uint32_t c) {
 }
 
 /// The special modes choose bytes by the low two bits of c.
-template <unsigned Mode> uint32_t permuteMode(uint32_t a, uint32_t b, uint32_t c) {
+template <unsigned Mode>
+uint32_t permuteMode(uint32_t a, uint32_t b, uint32_t c) {
   static constexpr uint16_t selectors[6][4] = {
       {0x3210, 0x4321, 0x5432, 0x6543}, // f4e
       {0x5670, 0x6701, 0x7012, 0x0123}, // b4e
@@ -361,16 +381,15 @@ bool decodePrmt(Decoder &d) {
     return elementwise<U, U, U, U>(
         [](U a, U b, U c) { return permuteMode<M>(a, b, c); });
   };
-  Handlers handlers =
-      d.take("f4e")    ? mode.template operator()<0>()
-      : d.take("b4e")  ? mode.template operator()<1>()
-      : d.take("rc8")  ? mode.template operator()<2>()
-      : d.take("ecl")  ? mode.template operator()<3>()
-      : d.take("ecr")  ? mode.template operator()<4>()
-      : d.take("rc16") ? mode.template operator()<5>()
-                       : elementwise<U, U, U, U>([](U a, U b, U c) {
-                           return permute(a, b, c);
-                         });
+  Handlers handlers = d.take("f4e")   ? mode.template operator()<0>()
+                      : d.take("b4e") ? mode.template operator()<1>()
+                      : d.take("rc8") ? mode.template operator()<2>()
+                      : d.take("ecl") ? mode.template operator()<3>()
+                      : d.take("ecr") ? mode.template operator()<4>()
+                      : d.take("rc16")
+                          ? mode.template operator()<5>()
+                          : elementwise<U, U, U, U>(
+                                [](U a, U b, U c) { return permute(a, b, c); });
   return operands(d, handlers, Type::B32, {Type::B32, Type::B32, Type::B32});
 }
 

@@ -14,28 +14,53 @@ using namespace flash::emu;
 namespace {
 
 enum Comparison : uint8_t {
-  Eq, Ne, Lt, Le, Gt, Ge,       // Ordered, and integers.
-  Equ, Neu, Ltu, Leu, Gtu, Geu, // Or unordered.
-  Num, Nan
+  Eq,
+  Ne,
+  Lt,
+  Le,
+  Gt,
+  Ge, // Ordered, and integers.
+  Equ,
+  Neu,
+  Ltu,
+  Leu,
+  Gtu,
+  Geu, // Or unordered.
+  Num,
+  Nan
 };
 
 template <Comparison C, typename T> bool compare(T a, T b) {
   bool unordered = a != a || b != b;
   switch (C) {
-  case Eq: return a == b;
-  case Ne: return a != b && !unordered;
-  case Lt: return a < b;
-  case Le: return a <= b;
-  case Gt: return a > b;
-  case Ge: return a >= b;
-  case Equ: return a == b || unordered;
-  case Neu: return a != b;
-  case Ltu: return a < b || unordered;
-  case Leu: return a <= b || unordered;
-  case Gtu: return a > b || unordered;
-  case Geu: return a >= b || unordered;
-  case Num: return !unordered;
-  case Nan: return unordered;
+  case Eq:
+    return a == b;
+  case Ne:
+    return a != b && !unordered;
+  case Lt:
+    return a < b;
+  case Le:
+    return a <= b;
+  case Gt:
+    return a > b;
+  case Ge:
+    return a >= b;
+  case Equ:
+    return a == b || unordered;
+  case Neu:
+    return a != b;
+  case Ltu:
+    return a < b || unordered;
+  case Leu:
+    return a <= b || unordered;
+  case Gtu:
+    return a > b || unordered;
+  case Geu:
+    return a >= b || unordered;
+  case Num:
+    return !unordered;
+  case Nan:
+    return unordered;
   }
 }
 
@@ -76,8 +101,7 @@ void runSetp(Warp &warp, const Inst &inst, uint32_t mask) {
   uint32_t value = compareRows<T, C>(warp, inst);
   uint32_t other = ~value;
   if (unsigned op = inst.sub & 3) {
-    uint32_t c =
-        predicateOf(warp, inst.ops[4]) ^ (inst.sub & 4 ? ~0u : 0u);
+    uint32_t c = predicateOf(warp, inst.ops[4]) ^ (inst.sub & 4 ? ~0u : 0u);
     auto join = [&](uint32_t v) {
       return op == 1 ? v & c : op == 2 ? v | c : v ^ c;
     };
@@ -97,8 +121,7 @@ template <typename T, Comparison C>
 void runSet(Warp &warp, const Inst &inst, uint32_t mask) {
   uint32_t value = compareRows<T, C>(warp, inst);
   if (unsigned op = inst.sub & 3) {
-    uint32_t c =
-        predicateOf(warp, inst.ops[4]) ^ (inst.sub & 4 ? ~0u : 0u);
+    uint32_t c = predicateOf(warp, inst.ops[4]) ^ (inst.sub & 4 ? ~0u : 0u);
     value = op == 1 ? value & c : op == 2 ? value | c : value ^ c;
   }
   uint32_t *out = targetRow<uint32_t>(warp, inst.ops[0]);
@@ -122,8 +145,7 @@ void runSetpPacked(Warp &warp, const Inst &inst, uint32_t mask) {
         return compare<C>(load(x >> 16), load(y >> 16));
       });
   if (unsigned op = inst.sub & 3) {
-    uint32_t c =
-        predicateOf(warp, inst.ops[4]) ^ (inst.sub & 4 ? ~0u : 0u);
+    uint32_t c = predicateOf(warp, inst.ops[4]) ^ (inst.sub & 4 ? ~0u : 0u);
     low = op == 1 ? low & c : op == 2 ? low | c : low ^ c;
     high = op == 1 ? high & c : op == 2 ? high | c : high ^ c;
   }
@@ -151,10 +173,11 @@ template <typename Make> Handler byComparison(Comparison c, Make make) {
 #define FLASH_CASE(name)                                                       \
   case name:                                                                   \
     return make.template operator()<name>();
-    FLASH_CASE(Eq) FLASH_CASE(Ne) FLASH_CASE(Lt) FLASH_CASE(Le) FLASH_CASE(Gt)
-    FLASH_CASE(Ge) FLASH_CASE(Equ) FLASH_CASE(Neu) FLASH_CASE(Ltu)
-    FLASH_CASE(Leu) FLASH_CASE(Gtu) FLASH_CASE(Geu) FLASH_CASE(Num)
-    FLASH_CASE(Nan)
+    FLASH_CASE(Eq)
+    FLASH_CASE(Ne)
+    FLASH_CASE(Lt) FLASH_CASE(Le) FLASH_CASE(Gt) FLASH_CASE(Ge) FLASH_CASE(Equ)
+        FLASH_CASE(Neu) FLASH_CASE(Ltu) FLASH_CASE(Leu) FLASH_CASE(Gtu)
+            FLASH_CASE(Geu) FLASH_CASE(Num) FLASH_CASE(Nan)
 #undef FLASH_CASE
   }
   return nullptr;
@@ -162,29 +185,50 @@ template <typename Make> Handler byComparison(Comparison c, Make make) {
 
 template <typename Make> Handler byIntComparison(Comparison c, Make make) {
   switch (c) {
-  case Eq: return make.template operator()<Eq>();
-  case Ne: return make.template operator()<Ne>();
-  case Lt: return make.template operator()<Lt>();
-  case Le: return make.template operator()<Le>();
-  case Gt: return make.template operator()<Gt>();
-  case Ge: return make.template operator()<Ge>();
-  default: return nullptr;
+  case Eq:
+    return make.template operator()<Eq>();
+  case Ne:
+    return make.template operator()<Ne>();
+  case Lt:
+    return make.template operator()<Lt>();
+  case Le:
+    return make.template operator()<Le>();
+  case Gt:
+    return make.template operator()<Gt>();
+  case Ge:
+    return make.template operator()<Ge>();
+  default:
+    return nullptr;
   }
 }
 
 bool takeComparison(Decoder &d, Comparison &c, bool &isUnsignedAlias) {
   static constexpr std::pair<std::string_view, Comparison> names[] = {
-      {"eq", Eq},   {"ne", Ne},   {"lt", Lt},   {"le", Le},   {"gt", Gt},
-      {"ge", Ge},   {"equ", Equ}, {"neu", Neu}, {"ltu", Ltu}, {"leu", Leu},
-      {"gtu", Gtu}, {"geu", Geu}, {"num", Num}, {"nan", Nan},
+      {"eq", Eq},
+      {"ne", Ne},
+      {"lt", Lt},
+      {"le", Le},
+      {"gt", Gt},
+      {"ge", Ge},
+      {"equ", Equ},
+      {"neu", Neu},
+      {"ltu", Ltu},
+      {"leu", Leu},
+      {"gtu", Gtu},
+      {"geu", Geu},
+      {"num", Num},
+      {"nan", Nan},
       // Unsigned integers.
-      {"lo", Lt},   {"ls", Le},   {"hi", Gt},   {"hs", Ge}};
+      {"lo", Lt},
+      {"ls", Le},
+      {"hi", Gt},
+      {"hs", Ge}};
   std::string_view name = d.takeNext();
   for (auto [text, value] : names)
     if (text == name) {
       c = value;
-      isUnsignedAlias = name == "lo" || name == "ls" || name == "hi" ||
-                        name == "hs";
+      isUnsignedAlias =
+          name == "lo" || name == "ls" || name == "hi" || name == "hs";
       return true;
     }
   return false;
@@ -201,32 +245,40 @@ template <bool IsSet, typename T> struct Run {
 
 template <bool IsSet> Handler chooseCompare(Type type, Comparison c, bool ftz) {
   auto ints = [&]<typename T>() {
-    return byIntComparison(c, []<Comparison C>() {
-      return Run<IsSet, T>::template handler<C>();
-    });
+    return byIntComparison(
+        c, []<Comparison C>() { return Run<IsSet, T>::template handler<C>(); });
   };
   auto floats = [&]<typename T>() {
-    return byComparison(c, []<Comparison C>() {
-      return Run<IsSet, T>::template handler<C>();
-    });
+    return byComparison(
+        c, []<Comparison C>() { return Run<IsSet, T>::template handler<C>(); });
   };
   switch (type) {
   case Type::B16:
-  case Type::U16: return ints.template operator()<uint16_t>();
-  case Type::S16: return ints.template operator()<int16_t>();
+  case Type::U16:
+    return ints.template operator()<uint16_t>();
+  case Type::S16:
+    return ints.template operator()<int16_t>();
   case Type::B32:
-  case Type::U32: return ints.template operator()<uint32_t>();
-  case Type::S32: return ints.template operator()<int32_t>();
+  case Type::U32:
+    return ints.template operator()<uint32_t>();
+  case Type::S32:
+    return ints.template operator()<int32_t>();
   case Type::B64:
-  case Type::U64: return ints.template operator()<uint64_t>();
-  case Type::S64: return ints.template operator()<int64_t>();
+  case Type::U64:
+    return ints.template operator()<uint64_t>();
+  case Type::S64:
+    return ints.template operator()<int64_t>();
   case Type::F32:
     return ftz ? floats.template operator()<Flushed>()
                : floats.template operator()<float>();
-  case Type::F64: return floats.template operator()<double>();
-  case Type::F16: return floats.template operator()<HalfBits>();
-  case Type::BF16: return floats.template operator()<BHalfBits>();
-  default: return nullptr;
+  case Type::F64:
+    return floats.template operator()<double>();
+  case Type::F16:
+    return floats.template operator()<HalfBits>();
+  case Type::BF16:
+    return floats.template operator()<BHalfBits>();
+  default:
+    return nullptr;
   }
 }
 
@@ -276,8 +328,8 @@ bool decodeCompare(Decoder &d, bool isSet) {
     syntax::Operand first = target;
     first.second = -1;
     d.inst.ops[0] = d.predicateTarget(first);
-    d.inst.ops[1] = target.second == -1 ? kScratchRow
-                                        : d.secondTarget(target, true);
+    d.inst.ops[1] =
+        target.second == -1 ? kScratchRow : d.secondTarget(target, true);
   }
   d.inst.ops[2] = d.source(1, type);
   d.inst.ops[3] = d.source(2, type);
@@ -343,9 +395,8 @@ bool decodeSlct(Decoder &d) {
     return chooser == Type::S32
                ? elementwise<T, T, T, int32_t>(
                      [](T a, T b, int32_t c) { return c >= 0 ? a : b; })
-           : ftz ? elementwise<T, T, T, float>([](T a, T b, float c) {
-               return flush(c) >= 0 ? a : b;
-             })
+           : ftz ? elementwise<T, T, T, float>(
+                       [](T a, T b, float c) { return flush(c) >= 0 ? a : b; })
                  : elementwise<T, T, T, float>(
                        [](T a, T b, float c) { return c >= 0 ? a : b; });
   };

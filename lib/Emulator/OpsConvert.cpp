@@ -84,9 +84,8 @@ uint64_t storeFloat(const Conversion &c, double value) {
   if (c.to == Type::F64)
     return std::bit_cast<uint64_t>(canonical(value));
   if (c.to == Type::TF32)
-    return value != value
-               ? 0x7fffffff
-               : encodeFloat(kTF32, value, c.round, c.finite) << 13;
+    return value != value ? 0x7fffffff
+                          : encodeFloat(kTF32, value, c.round, c.finite) << 13;
   uint32_t bits = encodeFloat(formatOf(c.to), value, c.round, c.finite);
   if (c.to == Type::F32) {
     if (value != value)
@@ -260,8 +259,12 @@ void runPack(Warp &warp, const Inst &inst, uint32_t mask) {
   uint32_t *out = targetRow<uint32_t>(warp, inst.ops[0]);
   uint32_t keep = (1u << inst.n) - 1;
   forLanes(mask, [&](unsigned i) {
-    uint32_t high = uint32_t(saturateInteger(c.to, Type::S32, extend(Type::S32, a[i]))) & keep;
-    uint32_t low = uint32_t(saturateInteger(c.to, Type::S32, extend(Type::S32, b[i]))) & keep;
+    uint32_t high =
+        uint32_t(saturateInteger(c.to, Type::S32, extend(Type::S32, a[i]))) &
+        keep;
+    uint32_t low =
+        uint32_t(saturateInteger(c.to, Type::S32, extend(Type::S32, b[i]))) &
+        keep;
     uint32_t both = high << inst.n | low;
     out[i] = inst.n == 16 ? both : rest[i] << (2 * inst.n) | both;
   });
@@ -343,11 +346,16 @@ bool isPacked(Type type) {
 
 Type elementOf(Type type) {
   switch (type) {
-  case Type::F16x2: return Type::F16;
-  case Type::BF16x2: return Type::BF16;
-  case Type::E4M3x2: return Type::E4M3;
-  case Type::E5M2x2: return Type::E5M2;
-  default: return type;
+  case Type::F16x2:
+    return Type::F16;
+  case Type::BF16x2:
+    return Type::BF16;
+  case Type::E4M3x2:
+    return Type::E4M3;
+  case Type::E5M2x2:
+    return Type::E5M2;
+  default:
+    return type;
   }
 }
 
@@ -415,8 +423,8 @@ bool decodeCvt(Decoder &d) {
   unsigned target = d.operandCount() > 0 ? d.registerBits(d.operand(0)) : 0;
   if (!source)
     source = bitsOf(c.from);
-  d.inst.n = (source == 64 ? 1 : 0) | (target == 64 ? 2 : 0) |
-             (target == 16 ? 4 : 0);
+  d.inst.n =
+      (source == 64 ? 1 : 0) | (target == 64 ? 2 : 0) | (target == 16 ? 4 : 0);
   d.setHandler(runConvert);
   if (source == bitsOf(c.from) && target == bitsOf(c.to))
     if (Handlers fast = fastConvert(c); fast.full)

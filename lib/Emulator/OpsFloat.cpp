@@ -53,9 +53,9 @@ enum DirectedOp : uint8_t { DAdd, DSub, DMul, DDiv, DFma, DSqrt, DRcp };
 /// inst.n: DirectedOp. inst.sub: Round in bits 0-2, ftz 8, sat 16.
 template <typename T>
 void runDirected(Warp &warp, const Inst &inst, uint32_t mask) {
-  static constexpr unsigned modes[] = {_MM_ROUND_NEAREST,
-                                       _MM_ROUND_TOWARD_ZERO, _MM_ROUND_DOWN,
-                                       _MM_ROUND_UP, _MM_ROUND_NEAREST};
+  static constexpr unsigned modes[] = {_MM_ROUND_NEAREST, _MM_ROUND_TOWARD_ZERO,
+                                       _MM_ROUND_DOWN, _MM_ROUND_UP,
+                                       _MM_ROUND_NEAREST};
   const volatile T *a = sourceRow<T>(warp, inst.ops[1]);
   const volatile T *b = inst.ops[2] ? sourceRow<T>(warp, inst.ops[2]) : a;
   const volatile T *c = inst.ops[3] ? sourceRow<T>(warp, inst.ops[3]) : a;
@@ -73,13 +73,27 @@ void runDirected(Warp &warp, const Inst &inst, uint32_t mask) {
         z = flush(z);
       }
     switch (DirectedOp(inst.n)) {
-    case DAdd: raw[lane] = x + y; break;
-    case DSub: raw[lane] = x - y; break;
-    case DMul: raw[lane] = x * y; break;
-    case DDiv: raw[lane] = x / y; break;
-    case DFma: raw[lane] = fusedMultiplyAdd(x, y, z); break;
-    case DSqrt: raw[lane] = std::sqrt(x); break;
-    case DRcp: raw[lane] = T(1) / x; break;
+    case DAdd:
+      raw[lane] = x + y;
+      break;
+    case DSub:
+      raw[lane] = x - y;
+      break;
+    case DMul:
+      raw[lane] = x * y;
+      break;
+    case DDiv:
+      raw[lane] = x / y;
+      break;
+    case DFma:
+      raw[lane] = fusedMultiplyAdd(x, y, z);
+      break;
+    case DSqrt:
+      raw[lane] = std::sqrt(x);
+      break;
+    case DRcp:
+      raw[lane] = T(1) / x;
+      break;
     }
   });
   _mm_setcsr(saved);
@@ -126,11 +140,10 @@ template <FloatOp Op> Handlers binary32(bool ftz, bool sat) {
 }
 
 template <bool Ftz, bool Sat> Handlers fma32() {
-  return elementwise<float, float, float, float>(
-      [](float a, float b, float c) {
-        return finish<Ftz, Sat>(__builtin_fmaf(input<Ftz>(a), input<Ftz>(b),
-                                               input<Ftz>(c)));
-      });
+  return elementwise<float, float, float, float>([](float a, float b, float c) {
+    return finish<Ftz, Sat>(
+        __builtin_fmaf(input<Ftz>(a), input<Ftz>(b), input<Ftz>(c)));
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -155,28 +168,25 @@ template <bool Max, bool NaN, bool Ftz> Handlers extremum32() {
   });
 }
 template <bool Max, bool NaN, bool Ftz> Handlers extremum32x3() {
-  return elementwise<float, float, float, float>(
-      [](float a, float b, float c) {
-        return extremum<Max, NaN>(
-            extremum<Max, NaN>(input<Ftz>(a), input<Ftz>(b)), input<Ftz>(c));
-      });
+  return elementwise<float, float, float, float>([](float a, float b, float c) {
+    return extremum<Max, NaN>(extremum<Max, NaN>(input<Ftz>(a), input<Ftz>(b)),
+                              input<Ftz>(c));
+  });
 }
 /// .xorsign.abs: magnitude of the extremum, sign the product of both.
 template <bool Max, bool NaN, bool Ftz> Handlers extremumSigned() {
   return elementwise<float, float, float>([](float a, float b) {
     uint32_t sign =
         (std::bit_cast<uint32_t>(a) ^ std::bit_cast<uint32_t>(b)) & 0x80000000;
-    float value =
-        extremum<Max, NaN>(input<Ftz>(__builtin_fabsf(a)),
-                           input<Ftz>(__builtin_fabsf(b)));
+    float value = extremum<Max, NaN>(input<Ftz>(__builtin_fabsf(a)),
+                                     input<Ftz>(__builtin_fabsf(b)));
     return value != value
                ? value
                : std::bit_cast<float>(std::bit_cast<uint32_t>(value) | sign);
   });
 }
 
-template <typename Make>
-Handlers byFlags(bool a, bool b, bool c, Make make) {
+template <typename Make> Handlers byFlags(bool a, bool b, bool c, Make make) {
   return a ? (b ? (c ? make.template operator()<true, true, true>()
                      : make.template operator()<true, true, false>())
                 : (c ? make.template operator()<true, false, true>()
@@ -208,16 +218,15 @@ bool flash::emu::decodeFloatBinary(Decoder &d, Type type, FloatOp op) {
                                      : DMul,
                 round, ftz, sat);
   else if (type == Type::F64)
-    d.setHandlers(op == FloatOp::Add
-                      ? elementwise<double, double, double>(
-                            [](double a, double b) { return canonical(a + b); })
-                  : op == FloatOp::Sub
-                      ? elementwise<double, double, double>(
-                            [](double a, double b) { return canonical(a - b); })
-                      : elementwise<double, double, double>([](double a,
-                                                               double b) {
-                          return canonical(a * b);
-                        }));
+    d.setHandlers(
+        op == FloatOp::Add
+            ? elementwise<double, double, double>(
+                  [](double a, double b) { return canonical(a + b); })
+        : op == FloatOp::Sub
+            ? elementwise<double, double, double>(
+                  [](double a, double b) { return canonical(a - b); })
+            : elementwise<double, double, double>(
+                  [](double a, double b) { return canonical(a * b); }));
   else
     d.setHandlers(op == FloatOp::Add   ? binary32<FloatOp::Add>(ftz, sat)
                   : op == FloatOp::Sub ? binary32<FloatOp::Sub>(ftz, sat)
@@ -262,9 +271,8 @@ bool flash::emu::decodeFloatDivide(Decoder &d, Type type) {
     d.setHandlers(ftz ? elementwise<float, float, float>([](float a, float b) {
       return finish<true, false>(flush(a) / flush(b));
     })
-                      : elementwise<float, float, float>([](float a, float b) {
-                          return canonical(a / b);
-                        }));
+                      : elementwise<float, float, float>(
+                            [](float a, float b) { return canonical(a / b); }));
   return operands(d, type, 2);
 }
 
@@ -279,14 +287,13 @@ bool flash::emu::decodeFloatMinMax(Decoder &d, Type type, bool isMax) {
   if (type == Type::F64) {
     if (ftz || nan || xorSign)
       return d.unsupported("modifiers need .f32");
-    d.setHandlers(isMax ? elementwise<double, double, double>(
-                              [](double a, double b) {
-                                return extremum<true, false>(a, b);
-                              })
-                        : elementwise<double, double, double>(
-                              [](double a, double b) {
-                                return extremum<false, false>(a, b);
-                              }));
+    d.setHandlers(
+        isMax ? elementwise<double, double, double>([](double a, double b) {
+          return extremum<true, false>(a, b);
+        })
+              : elementwise<double, double, double>([](double a, double b) {
+                  return extremum<false, false>(a, b);
+                }));
     return operands(d, type, 2);
   }
   bool three = d.operandCount() == 4;
@@ -317,15 +324,13 @@ bool flash::emu::decodeFloatSign(Decoder &d, Type type, SignOp op, bool ftz) {
                             return a ^ uint64_t(1) << 63;
                           }));
   else if (ftz)
-    d.setHandlers(isAbs ? elementwise<float, float>([](float a) {
-      return __builtin_fabsf(flush(a));
-    })
-                        : elementwise<float, float>(
-                              [](float a) { return -flush(a); }));
+    d.setHandlers(
+        isAbs ? elementwise<float, float>(
+                    [](float a) { return __builtin_fabsf(flush(a)); })
+              : elementwise<float, float>([](float a) { return -flush(a); }));
   else
-    d.setHandlers(isAbs ? elementwise<uint32_t, uint32_t>([](uint32_t a) {
-      return a & 0x7fffffff;
-    })
+    d.setHandlers(isAbs ? elementwise<uint32_t, uint32_t>(
+                              [](uint32_t a) { return a & 0x7fffffff; })
                         : elementwise<uint32_t, uint32_t>(
                               [](uint32_t a) { return a ^ 0x80000000; }));
   return operands(d, type, 1);
@@ -398,7 +403,12 @@ bool decodeCopysign(Decoder &d) {
 }
 
 enum TestKind : uint8_t {
-  Finite, Infinite, Number, NotANumber, Normal, Subnormal
+  Finite,
+  Infinite,
+  Number,
+  NotANumber,
+  Normal,
+  Subnormal
 };
 
 template <typename T>
@@ -409,12 +419,24 @@ void runTest(Warp &warp, const Inst &inst, uint32_t mask) {
     int kind = std::fpclassify(a[lane]);
     bool yes = false;
     switch (TestKind(inst.sub)) {
-    case Finite: yes = kind != FP_NAN && kind != FP_INFINITE; break;
-    case Infinite: yes = kind == FP_INFINITE; break;
-    case Number: yes = kind != FP_NAN; break;
-    case NotANumber: yes = kind == FP_NAN; break;
-    case Normal: yes = kind == FP_NORMAL; break;
-    case Subnormal: yes = kind == FP_SUBNORMAL; break;
+    case Finite:
+      yes = kind != FP_NAN && kind != FP_INFINITE;
+      break;
+    case Infinite:
+      yes = kind == FP_INFINITE;
+      break;
+    case Number:
+      yes = kind != FP_NAN;
+      break;
+    case NotANumber:
+      yes = kind == FP_NAN;
+      break;
+    case Normal:
+      yes = kind == FP_NORMAL;
+      break;
+    case Subnormal:
+      yes = kind == FP_SUBNORMAL;
+      break;
     }
     value |= uint32_t(yes) << lane;
   });
@@ -444,7 +466,7 @@ bool decodeTestp(Decoder &d) {
 }
 
 constexpr OpRow kOps[] = {
-    {"fma", decodeFma}, {"sqrt", decodeSqrt},         {"rcp", decodeRcp},
+    {"fma", decodeFma},     {"sqrt", decodeSqrt},         {"rcp", decodeRcp},
     {"testp", decodeTestp}, {"copysign", decodeCopysign},
 };
 

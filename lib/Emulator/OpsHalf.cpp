@@ -147,9 +147,9 @@ void runExtremum(Warp &warp, const Inst &inst, uint32_t mask) {
           bool nanX = x != x, nanY = y != y;
           if ((nanX && nanY) || ((flags & kNaN) && (nanX || nanY)))
             return 0x7fff;
-          uint32_t result = nanX     ? q
-                            : nanY   ? p
-                            : x == y ? (Max ? p & q : p | q)
+          uint32_t result = nanX             ? q
+                            : nanY           ? p
+                            : x == y         ? (Max ? p & q : p | q)
                             : (x > y) == Max ? p
                                              : q;
           return flags & kXor ? result | sign : result;
@@ -256,11 +256,10 @@ bool flash::emu::decodeHalfSign(Decoder &d, Type type, SignOp op, bool ftz) {
   bool isAbs = op == SignOp::Abs;
   using U = uint32_t;
   d.setHandlers(
-      isPacked
-          ? (isAbs ? elementwise<U, U>([](U a) { return a & 0x7fff7fff; })
-                   : elementwise<U, U>([](U a) { return a ^ 0x80008000; }))
-          : (isAbs ? elementwise<U, U>([](U a) { return a & 0x7fff; })
-                   : elementwise<U, U>([](U a) { return a ^ 0x8000; })));
+      isPacked ? (isAbs ? elementwise<U, U>([](U a) { return a & 0x7fff7fff; })
+                        : elementwise<U, U>([](U a) { return a ^ 0x80008000; }))
+               : (isAbs ? elementwise<U, U>([](U a) { return a & 0x7fff; })
+                        : elementwise<U, U>([](U a) { return a ^ 0x8000; })));
   return operands(d, type, 1);
 }
 
@@ -274,4 +273,3 @@ bool flash::emu::decodeHalfUnary(Decoder &d, Type type, std::string_view name) {
   }));
   return operands(d, type, 1);
 }
-

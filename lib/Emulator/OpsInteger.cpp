@@ -27,14 +27,15 @@ template <typename T> using Unsigned = std::make_unsigned_t<T>;
 /// The high half of a product.
 template <typename T> T mulHigh(T a, T b) {
   if constexpr (sizeof(T) == 8)
-    return T((std::conditional_t<std::is_signed_v<T>, __int128,
-                                 unsigned __int128>(a) *
-              b) >>
-             64);
+    return T(
+        (std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>(
+             a) *
+         b) >>
+        64);
   else if constexpr (sizeof(T) == 4)
-    return T((std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>(a) *
-              b) >>
-             32);
+    return T(
+        (std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>(a) * b) >>
+        32);
   else
     return T((int64_t(a) * int64_t(b)) >> 16);
 }
@@ -101,9 +102,9 @@ void runCarry(Warp &warp, const Inst &inst, uint32_t mask) {
   uint32_t carries = warp.carry;
   forLanes(mask, [&](unsigned lane) {
     bool in = (inst.sub & 1) && (carries >> lane & 1);
-    unsigned __int128 wide =
-        Subtract ? (unsigned __int128)a[lane] - b[lane] - in
-                 : (unsigned __int128)a[lane] + b[lane] + in;
+    unsigned __int128 wide = Subtract
+                                 ? (unsigned __int128)a[lane] - b[lane] - in
+                                 : (unsigned __int128)a[lane] + b[lane] + in;
     bool carry = wide >> (sizeof(T) * 8) & 1;
     out[lane] = T(wide);
     if (inst.sub & 2)
@@ -123,8 +124,8 @@ void runMadCarry(Warp &warp, const Inst &inst, uint32_t mask) {
   uint32_t carries = warp.carry;
   forLanes(mask, [&](unsigned lane) {
     bool in = (inst.sub & 1) && (carries >> lane & 1);
-    U product = High ? U(mulHigh<T>(T(a[lane]), T(b[lane])))
-                     : U(a[lane] * b[lane]);
+    U product =
+        High ? U(mulHigh<T>(T(a[lane]), T(b[lane]))) : U(a[lane] * b[lane]);
     unsigned __int128 wide = (unsigned __int128)product + c[lane] + in;
     out[lane] = U(wide);
     if (inst.sub & 2)
@@ -182,11 +183,10 @@ bool decodeMadCarry(Decoder &d, unsigned flags) {
 
 /// u16x2 and s16x2: the halves do not carry into each other.
 Handlers packed16(bool subtract) {
-  return subtract ? elementwise<uint32_t, uint32_t, uint32_t>(
-                        [](uint32_t a, uint32_t b) {
-                          return ((a - (b & 0xffff0000)) & 0xffff0000) |
-                                 ((a - b) & 0xffff);
-                        })
+  return subtract ? elementwise<uint32_t, uint32_t, uint32_t>([](uint32_t a,
+                                                                 uint32_t b) {
+    return ((a - (b & 0xffff0000)) & 0xffff0000) | ((a - b) & 0xffff);
+  })
                   : elementwise<uint32_t, uint32_t, uint32_t>(
                         [](uint32_t a, uint32_t b) {
                           return ((a & 0xffff0000) + (b & 0xffff0000)) |
@@ -209,15 +209,15 @@ bool decodeAddSub(Decoder &d, bool subtract) {
   if (sat) {
     if (type != Type::S32)
       return d.unsupported(".sat needs .s32");
-    return binary(d, type,
-                  subtract ? elementwise<int32_t, int32_t, int32_t>(
-                                 [](int32_t a, int32_t b) {
-                                   return saturate32(int64_t(a) - b);
-                                 })
-                           : elementwise<int32_t, int32_t, int32_t>(
-                                 [](int32_t a, int32_t b) {
-                                   return saturate32(int64_t(a) + b);
-                                 }));
+    return binary(
+        d, type,
+        subtract
+            ? elementwise<int32_t, int32_t, int32_t>([](int32_t a, int32_t b) {
+                return saturate32(int64_t(a) - b);
+              })
+            : elementwise<int32_t, int32_t, int32_t>([](int32_t a, int32_t b) {
+                return saturate32(int64_t(a) + b);
+              }));
   }
   if (isUntyped(type))
     return d.unsupported("expected a signed or unsigned type");
@@ -239,9 +239,7 @@ bool decodeAddc(Decoder &d) {
 bool decodeSubc(Decoder &d) {
   return decodeCarry(d, true, d.take("cc") ? 3 : 1);
 }
-bool decodeMadc(Decoder &d) {
-  return decodeMadCarry(d, d.take("cc") ? 3 : 1);
-}
+bool decodeMadc(Decoder &d) { return decodeMadCarry(d, d.take("cc") ? 3 : 1); }
 
 /// Type of a .wide result.
 Type widened(Type type) {
@@ -318,16 +316,14 @@ bool decodeMad(Decoder &d) {
   Handlers handlers;
   if (wide)
     handlers =
-        type == Type::U16
-            ? elementwise<uint32_t, uint16_t, uint16_t, uint32_t>(
-                  [](uint16_t a, uint16_t b, uint32_t c) {
-                    return uint32_t(a) * b + c;
-                  })
-        : type == Type::S16
-            ? elementwise<uint32_t, int16_t, int16_t, uint32_t>(
-                  [](int16_t a, int16_t b, uint32_t c) {
-                    return uint32_t(int32_t(a) * b) + c;
-                  })
+        type == Type::U16 ? elementwise<uint32_t, uint16_t, uint16_t, uint32_t>(
+                                [](uint16_t a, uint16_t b, uint32_t c) {
+                                  return uint32_t(a) * b + c;
+                                })
+        : type == Type::S16 ? elementwise<uint32_t, int16_t, int16_t, uint32_t>(
+                                  [](int16_t a, int16_t b, uint32_t c) {
+                                    return uint32_t(int32_t(a) * b) + c;
+                                  })
         : type == Type::U32
             ? elementwise<uint64_t, uint32_t, uint32_t, uint64_t>(
                   [](uint32_t a, uint32_t b, uint64_t c) {
@@ -346,15 +342,13 @@ bool decodeMad(Decoder &d) {
         });
   } else if (high)
     handlers = forInteger(type, []<typename T>() {
-      return elementwise<T, T, T, T>([](T a, T b, T c) {
-        return addWrap<T>(mulHigh<T>(a, b), c);
-      });
+      return elementwise<T, T, T, T>(
+          [](T a, T b, T c) { return addWrap<T>(mulHigh<T>(a, b), c); });
     });
   else
     handlers = forBits(type, []<typename T>() {
-      return elementwise<T, T, T, T>([](T a, T b, T c) {
-        return addWrap<T>(mulLow<T>(a, b), c);
-      });
+      return elementwise<T, T, T, T>(
+          [](T a, T b, T c) { return addWrap<T>(mulLow<T>(a, b), c); });
     });
   d.setHandlers(handlers);
   d.inst.ops[0] = d.target(0, result);
@@ -389,14 +383,12 @@ bool decode24(Decoder &d, bool add) {
                         }))
           : (high ? elementwise<uint32_t, uint32_t, uint32_t, uint32_t>(
                         [](uint32_t a, uint32_t b, uint32_t c) {
-                          uint64_t p =
-                              uint64_t(a & 0xffffff) * (b & 0xffffff);
+                          uint64_t p = uint64_t(a & 0xffffff) * (b & 0xffffff);
                           return uint32_t(p >> 16) + c;
                         })
                   : elementwise<uint32_t, uint32_t, uint32_t, uint32_t>(
                         [](uint32_t a, uint32_t b, uint32_t c) {
-                          uint64_t p =
-                              uint64_t(a & 0xffffff) * (b & 0xffffff);
+                          uint64_t p = uint64_t(a & 0xffffff) * (b & 0xffffff);
                           return uint32_t(p) + c;
                         }));
   d.setHandlers(handlers);
@@ -470,23 +462,20 @@ bool decodeMinMax(Decoder &d, bool isMax) {
   if (relu) {
     if (type != Type::S32)
       return d.unsupported(".relu needs .s32");
-    return binary(d, type,
-                  isMax ? elementwise<int32_t, int32_t, int32_t>(
-                              [](int32_t a, int32_t b) {
-                                return std::max({a, b, 0});
-                              })
-                        : elementwise<int32_t, int32_t, int32_t>(
-                              [](int32_t a, int32_t b) {
-                                return std::max(std::min(a, b), 0);
-                              }));
+    return binary(
+        d, type,
+        isMax
+            ? elementwise<int32_t, int32_t, int32_t>(
+                  [](int32_t a, int32_t b) { return std::max({a, b, 0}); })
+            : elementwise<int32_t, int32_t, int32_t>([](int32_t a, int32_t b) {
+                return std::max(std::min(a, b), 0);
+              }));
   }
   return binary(d, type, forInteger(type, [&]<typename T>() {
-                  return isMax ? elementwise<T, T, T>([](T a, T b) {
-                    return a > b ? a : b;
-                  })
-                               : elementwise<T, T, T>([](T a, T b) {
-                                   return a < b ? a : b;
-                                 });
+                  return isMax ? elementwise<T, T, T>(
+                                     [](T a, T b) { return a > b ? a : b; })
+                               : elementwise<T, T, T>(
+                                     [](T a, T b) { return a < b ? a : b; });
                 }));
 }
 
@@ -514,8 +503,7 @@ bool decodeNeg(Decoder &d) {
   if (!isSigned(type))
     return d.unsupported("expected a signed type");
   return unary(d, type, forInteger(type, []<typename T>() {
-                 return elementwise<T, T>(
-                     [](T a) { return subWrap<T>(0, a); });
+                 return elementwise<T, T>([](T a) { return subWrap<T>(0, a); });
                }));
 }
 
@@ -544,8 +532,7 @@ int32_t part(uint32_t word, unsigned index, unsigned bits, bool isS) {
                                       : int32_t(value);
 }
 
-template <bool Four>
-void runDot(Warp &warp, const Inst &inst, uint32_t mask) {
+template <bool Four> void runDot(Warp &warp, const Inst &inst, uint32_t mask) {
   const uint32_t *a = sourceRow<uint32_t>(warp, inst.ops[1]);
   const uint32_t *b = sourceRow<uint32_t>(warp, inst.ops[2]);
   const uint32_t *c = sourceRow<uint32_t>(warp, inst.ops[3]);
@@ -580,12 +567,12 @@ bool decodeDp4a(Decoder &d) { return decodeDot(d, true); }
 bool decodeDp2a(Decoder &d) { return decodeDot(d, false); }
 
 constexpr OpRow kOps[] = {
-    {"add", decodeAdd},     {"sub", decodeSub},     {"addc", decodeAddc},
-    {"subc", decodeSubc},   {"mul", decodeMul},     {"mad", decodeMad},
-    {"madc", decodeMadc},   {"mul24", decodeMul24}, {"mad24", decodeMad24},
-    {"div", decodeDiv},     {"rem", decodeRem},     {"min", decodeMin},
-    {"max", decodeMax},     {"abs", decodeAbs},     {"neg", decodeNeg},
-    {"sad", decodeSad},     {"dp4a", decodeDp4a},   {"dp2a", decodeDp2a},
+    {"add", decodeAdd},   {"sub", decodeSub},     {"addc", decodeAddc},
+    {"subc", decodeSubc}, {"mul", decodeMul},     {"mad", decodeMad},
+    {"madc", decodeMadc}, {"mul24", decodeMul24}, {"mad24", decodeMad24},
+    {"div", decodeDiv},   {"rem", decodeRem},     {"min", decodeMin},
+    {"max", decodeMax},   {"abs", decodeAbs},     {"neg", decodeNeg},
+    {"sad", decodeSad},   {"dp4a", decodeDp4a},   {"dp2a", decodeDp2a},
 };
 
 } // namespace

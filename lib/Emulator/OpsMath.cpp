@@ -69,12 +69,18 @@ enum MathOp : uint8_t { Ex2, Lg2, Rsqrt, Sin, Cos, Tanh };
 
 template <MathOp Op> float evaluate(float x) {
   switch (Op) {
-  case Ex2: return float(exp2OfFloat(x));
-  case Lg2: return float(std::log2(double(x)));
-  case Rsqrt: return float(1.0 / std::sqrt(double(x)));
-  case Sin: return float(std::sin(double(x)));
-  case Cos: return float(std::cos(double(x)));
-  case Tanh: return float(std::tanh(double(x)));
+  case Ex2:
+    return float(exp2OfFloat(x));
+  case Lg2:
+    return float(std::log2(double(x)));
+  case Rsqrt:
+    return float(1.0 / std::sqrt(double(x)));
+  case Sin:
+    return float(std::sin(double(x)));
+  case Cos:
+    return float(std::cos(double(x)));
+  case Tanh:
+    return float(std::tanh(double(x)));
   }
 }
 
@@ -96,9 +102,14 @@ void runMath(Warp &warp, const Inst &inst, uint32_t mask) {
   if (config.adversarialApprox)
     forLanes(mask, [&](unsigned i) {
       if (Op == Tanh)
-        results[i] = float(double(results[i]) * (1 + std::ldexp(
-            double(int(Random{config.seed ^ std::bit_cast<uint32_t>(a[i])}
-                           .below(2001)) - 1000) / 1000, -11)));
+        results[i] = float(
+            double(results[i]) *
+            (1 + std::ldexp(double(int(Random{config.seed ^
+                                              std::bit_cast<uint32_t>(a[i])}
+                                           .below(2001)) -
+                                   1000) /
+                                1000,
+                            -11)));
       else
         results[i] = disturb(results[i], config.seed, a[i]);
     });

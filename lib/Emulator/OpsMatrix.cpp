@@ -57,8 +57,8 @@ constexpr size_t kFormBytes = 7;
 /// Register r of a whole fragment row is itself the row-major 8-row block of
 /// the matrix at rows 8 (r & 1), columns 4 per (r >> 1).
 template <unsigned Bits>
-void gatherA(const Warp &warp, const uint32_t *regs, unsigned count,
-             unsigned k, uint32_t *out) {
+void gatherA(const Warp &warp, const uint32_t *regs, unsigned count, unsigned k,
+             uint32_t *out) {
   constexpr unsigned per = 32 / Bits;
   constexpr uint32_t keep = uint32_t((uint64_t(1) << Bits) - 1);
   for (unsigned r = 0; r < count; ++r) {
@@ -140,8 +140,7 @@ void runMma(Warp &warp, const Inst &inst, uint32_t) {
                        : std::bit_cast<float>(row[lane]);
     }
   }
-  DotSpec spec =
-      dotSpec(warp.cta->launch.config->chip, form.a, halfD);
+  DotSpec spec = dotSpec(warp.cta->launch.config->chip, form.a, halfD);
   multiplyTile(spec, form.k, a, b, c);
   for (unsigned v = 0; v < 4; v += halfD ? 2 : 1) {
     uint32_t *row = targetRow<uint32_t>(warp, dRegs[halfD ? v / 2 : v]);
@@ -192,8 +191,7 @@ bool pushRegisters(Decoder &d, size_t i, unsigned count, bool isTarget,
                   std::to_string(count) + " registers, got " +
                   std::to_string(have));
   for (unsigned k = 0; k < count; ++k) {
-    const Operand &element =
-        op.kind == Operand::Vector ? op.elements[k] : op;
+    const Operand &element = op.kind == Operand::Vector ? op.elements[k] : op;
     into.push_back(isTarget ? d.target(element, Type::B32)
                             : d.source(element, Type::B32));
   }
@@ -202,12 +200,23 @@ bool pushRegisters(Decoder &d, size_t i, unsigned count, bool isTarget,
 
 bool mmaInput(Type type, MmaInput &input) {
   switch (type) {
-  case Type::F16: input = MmaInput::F16; return true;
-  case Type::BF16: input = MmaInput::BF16; return true;
-  case Type::TF32: input = MmaInput::TF32; return true;
-  case Type::E4M3: input = MmaInput::E4M3; return true;
-  case Type::E5M2: input = MmaInput::E5M2; return true;
-  default: return false;
+  case Type::F16:
+    input = MmaInput::F16;
+    return true;
+  case Type::BF16:
+    input = MmaInput::BF16;
+    return true;
+  case Type::TF32:
+    input = MmaInput::TF32;
+    return true;
+  case Type::E4M3:
+    input = MmaInput::E4M3;
+    return true;
+  case Type::E5M2:
+    input = MmaInput::E5M2;
+    return true;
+  default:
+    return false;
   }
 }
 
@@ -250,8 +259,9 @@ bool decodeMma(Decoder &d) {
         k * bits > 256 || k * bits < 128)
       return d.unsupported("shape and input types do not go together");
     bool half = dType == Type::F16;
-    if ((dType != Type::F32 && !half) || (cType != Type::F32 && cType != Type::F16) ||
-        cType != dType || (half && aType != Type::F16 && !isFp8))
+    if ((dType != Type::F32 && !half) ||
+        (cType != Type::F32 && cType != Type::F16) || cType != dType ||
+        (half && aType != Type::F16 && !isFp8))
       return d.unsupported("accumulator types");
   }
   form.aRegs = uint8_t(16 * k * bits / 1024);
@@ -324,8 +334,8 @@ void checkMatrix(const Access &access, unsigned matrices, bool transposed,
     for (unsigned lane = 0; lane < 32; ++lane) {
       Half low = matrixElement(lane, 0, transposed);
       if (!transposed) {
-        check(lane,
-              uint32_t(access.address[8 * m + low.row]) + 2 * low.column, 4);
+        check(lane, uint32_t(access.address[8 * m + low.row]) + 2 * low.column,
+              4);
         continue;
       }
       Half high = matrixElement(lane, 1, transposed);
@@ -365,7 +375,8 @@ void runLoadMatrix(Warp &warp, const Inst &inst, uint32_t) {
       continue;
     }
     for (unsigned lane = 0; lane < 32; ++lane) {
-      Half low = matrixElement(lane, 0, true), high = matrixElement(lane, 1, true);
+      Half low = matrixElement(lane, 0, true),
+           high = matrixElement(lane, 1, true);
       out[lane] = matrix[low.row][low.column] |
                   uint32_t(matrix[high.row][high.column]) << 16;
     }
@@ -439,7 +450,8 @@ void runMoveMatrix(Warp &warp, const Inst &inst, uint32_t) {
   std::memcpy(matrix, in, sizeof(matrix));
   uint32_t *out = targetRow<uint32_t>(warp, inst.ops[0]);
   for (unsigned lane = 0; lane < 32; ++lane) {
-    Half low = matrixElement(lane, 0, true), high = matrixElement(lane, 1, true);
+    Half low = matrixElement(lane, 0, true),
+         high = matrixElement(lane, 1, true);
     out[lane] = matrix[low.row][low.column] |
                 uint32_t(matrix[high.row][high.column]) << 16;
   }

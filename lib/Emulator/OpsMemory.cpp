@@ -229,8 +229,8 @@ void runNothing(Warp &, const Inst &, uint32_t) {}
 bool decodePrefetch(Decoder &d) {
   bool strong;
   takeMemoryModifiers(d, strong);
-  for (std::string_view level : {"L1", "L2", "L2::evict_last",
-                                 "L2::evict_normal", "tensormap"})
+  for (std::string_view level :
+       {"L1", "L2", "L2::evict_last", "L2::evict_normal", "tensormap"})
     d.take(level);
   if (d.operandCount() == 2)
     return d.unsupported("tensor map prefetch");

@@ -8,7 +8,6 @@
 #include "Ops.h"
 #include "Types.h"
 
-
 using namespace flash::emu;
 using syntax::Operand;
 
@@ -19,9 +18,36 @@ namespace {
 //===----------------------------------------------------------------------===//
 
 enum Special : uint8_t {
-  TidX, TidY, TidZ, NtidX, NtidY, NtidZ, CtaX, CtaY, CtaZ, NctaX, NctaY, NctaZ,
-  LaneId, WarpId, NWarpId, SmId, NSmId, GridId, LaneEq, LaneLe, LaneLt, LaneGe,
-  LaneGt, Clock, Clock64, GlobalTimer, DynamicShared, TotalShared, Zero, One,
+  TidX,
+  TidY,
+  TidZ,
+  NtidX,
+  NtidY,
+  NtidZ,
+  CtaX,
+  CtaY,
+  CtaZ,
+  NctaX,
+  NctaY,
+  NctaZ,
+  LaneId,
+  WarpId,
+  NWarpId,
+  SmId,
+  NSmId,
+  GridId,
+  LaneEq,
+  LaneLe,
+  LaneLt,
+  LaneGe,
+  LaneGt,
+  Clock,
+  Clock64,
+  GlobalTimer,
+  DynamicShared,
+  TotalShared,
+  Zero,
+  One,
 };
 
 struct SpecialRow {
@@ -32,28 +58,48 @@ struct SpecialRow {
 
 // Without clusters a CTA is a cluster of its own.
 constexpr SpecialRow kSpecials[] = {
-    {"%tid.x", TidX, 32},          {"%tid.y", TidY, 32},
-    {"%tid.z", TidZ, 32},          {"%ntid.x", NtidX, 32},
-    {"%ntid.y", NtidY, 32},        {"%ntid.z", NtidZ, 32},
-    {"%ctaid.x", CtaX, 32},        {"%ctaid.y", CtaY, 32},
-    {"%ctaid.z", CtaZ, 32},        {"%nctaid.x", NctaX, 32},
-    {"%nctaid.y", NctaY, 32},      {"%nctaid.z", NctaZ, 32},
-    {"%laneid", LaneId, 32},       {"%warpid", WarpId, 32},
-    {"%nwarpid", NWarpId, 32},     {"%smid", SmId, 32},
-    {"%nsmid", NSmId, 32},         {"%gridid", GridId, 64},
-    {"%lanemask_eq", LaneEq, 32},  {"%lanemask_le", LaneLe, 32},
-    {"%lanemask_lt", LaneLt, 32},  {"%lanemask_ge", LaneGe, 32},
-    {"%lanemask_gt", LaneGt, 32},  {"%clock", Clock, 32},
-    {"%clock64", Clock64, 64},     {"%globaltimer", GlobalTimer, 64},
+    {"%tid.x", TidX, 32},
+    {"%tid.y", TidY, 32},
+    {"%tid.z", TidZ, 32},
+    {"%ntid.x", NtidX, 32},
+    {"%ntid.y", NtidY, 32},
+    {"%ntid.z", NtidZ, 32},
+    {"%ctaid.x", CtaX, 32},
+    {"%ctaid.y", CtaY, 32},
+    {"%ctaid.z", CtaZ, 32},
+    {"%nctaid.x", NctaX, 32},
+    {"%nctaid.y", NctaY, 32},
+    {"%nctaid.z", NctaZ, 32},
+    {"%laneid", LaneId, 32},
+    {"%warpid", WarpId, 32},
+    {"%nwarpid", NWarpId, 32},
+    {"%smid", SmId, 32},
+    {"%nsmid", NSmId, 32},
+    {"%gridid", GridId, 64},
+    {"%lanemask_eq", LaneEq, 32},
+    {"%lanemask_le", LaneLe, 32},
+    {"%lanemask_lt", LaneLt, 32},
+    {"%lanemask_ge", LaneGe, 32},
+    {"%lanemask_gt", LaneGt, 32},
+    {"%clock", Clock, 32},
+    {"%clock64", Clock64, 64},
+    {"%globaltimer", GlobalTimer, 64},
     {"%dynamic_smem_size", DynamicShared, 32},
     {"%total_smem_size", TotalShared, 32},
-    {"%clusterid.x", CtaX, 32},    {"%clusterid.y", CtaY, 32},
-    {"%clusterid.z", CtaZ, 32},    {"%nclusterid.x", NctaX, 32},
-    {"%nclusterid.y", NctaY, 32},  {"%nclusterid.z", NctaZ, 32},
-    {"%cluster_ctaid.x", Zero, 32}, {"%cluster_ctaid.y", Zero, 32},
-    {"%cluster_ctaid.z", Zero, 32}, {"%cluster_ctarank", Zero, 32},
-    {"%cluster_nctaid.x", One, 32}, {"%cluster_nctaid.y", One, 32},
-    {"%cluster_nctaid.z", One, 32}, {"%cluster_nctarank", One, 32},
+    {"%clusterid.x", CtaX, 32},
+    {"%clusterid.y", CtaY, 32},
+    {"%clusterid.z", CtaZ, 32},
+    {"%nclusterid.x", NctaX, 32},
+    {"%nclusterid.y", NctaY, 32},
+    {"%nclusterid.z", NctaZ, 32},
+    {"%cluster_ctaid.x", Zero, 32},
+    {"%cluster_ctaid.y", Zero, 32},
+    {"%cluster_ctaid.z", Zero, 32},
+    {"%cluster_ctarank", Zero, 32},
+    {"%cluster_nctaid.x", One, 32},
+    {"%cluster_nctaid.y", One, 32},
+    {"%cluster_nctaid.z", One, 32},
+    {"%cluster_nctarank", One, 32},
 };
 
 uint64_t specialValue(const Warp &warp, Special special, unsigned lane) {
@@ -61,38 +107,60 @@ uint64_t specialValue(const Warp &warp, Special special, unsigned lane) {
   const LaunchConfig &config = *cta.launch.config;
   uint32_t thread = warp.id * 32 + lane;
   switch (special) {
-  case TidX: return thread % cta.blockDim[0];
-  case TidY: return thread / cta.blockDim[0] % cta.blockDim[1];
-  case TidZ: return thread / cta.blockDim[0] / cta.blockDim[1];
+  case TidX:
+    return thread % cta.blockDim[0];
+  case TidY:
+    return thread / cta.blockDim[0] % cta.blockDim[1];
+  case TidZ:
+    return thread / cta.blockDim[0] / cta.blockDim[1];
   case NtidX:
   case NtidY:
-  case NtidZ: return cta.blockDim[special - NtidX];
+  case NtidZ:
+    return cta.blockDim[special - NtidX];
   case CtaX:
   case CtaY:
-  case CtaZ: return cta.id[special - CtaX];
+  case CtaZ:
+    return cta.id[special - CtaX];
   case NctaX:
   case NctaY:
-  case NctaZ: return config.grid[special - NctaX];
-  case LaneId: return lane;
-  case WarpId: return warp.id;
-  case NWarpId: return 32;
-  case SmId: return 0;
-  case NSmId: return 1;
-  case GridId: return 1;
-  case LaneEq: return 1u << lane;
-  case LaneLt: return (1u << lane) - 1;
-  case LaneLe: return (2ull << lane) - 1;
-  case LaneGe: return ~((1u << lane) - 1);
-  case LaneGt: return uint32_t(~((2ull << lane) - 1));
+  case NctaZ:
+    return config.grid[special - NctaX];
+  case LaneId:
+    return lane;
+  case WarpId:
+    return warp.id;
+  case NWarpId:
+    return 32;
+  case SmId:
+    return 0;
+  case NSmId:
+    return 1;
+  case GridId:
+    return 1;
+  case LaneEq:
+    return 1u << lane;
+  case LaneLt:
+    return (1u << lane) - 1;
+  case LaneLe:
+    return (2ull << lane) - 1;
+  case LaneGe:
+    return ~((1u << lane) - 1);
+  case LaneGt:
+    return uint32_t(~((2ull << lane) - 1));
   // Instructions stand in for cycles: a kernel that measures sees time pass,
   // and the run stays reproducible.
   case Clock:
   case Clock64:
-  case GlobalTimer: return warp.issued[0] + cta.executed;
-  case DynamicShared: return config.dynamicSharedBytes;
-  case TotalShared: return cta.sharedBytes;
-  case Zero: return 0;
-  case One: return 1;
+  case GlobalTimer:
+    return warp.issued[0] + cta.executed;
+  case DynamicShared:
+    return config.dynamicSharedBytes;
+  case TotalShared:
+    return cta.sharedBytes;
+  case Zero:
+    return 0;
+  case One:
+    return 1;
   }
   return 0;
 }
@@ -169,8 +237,10 @@ void runUnpackVector(Warp &warp, const Inst &inst, uint32_t mask) {
 }
 
 Type bitsType(unsigned bits) {
-  return bits == 8 ? Type::B8 : bits == 16 ? Type::B16 : bits == 32 ? Type::B32
-                                                                    : Type::B64;
+  return bits == 8    ? Type::B8
+         : bits == 16 ? Type::B16
+         : bits == 32 ? Type::B32
+                      : Type::B64;
 }
 
 bool decodeVectorMove(Decoder &d, Type type) {
@@ -190,11 +260,10 @@ bool decodeVectorMove(Decoder &d, Type type) {
   std::vector<uint32_t> ops;
   for (const Operand &op : vector.elements)
     // Byte elements sit in 16-bit registers.
-    ops.push_back(element == 8
-                      ? (packs ? d.wideSource(op, Type::B8)
-                               : d.wideTarget(op, Type::B8))
-                  : packs ? d.source(op, bitsType(element))
-                          : d.target(op, bitsType(element)));
+    ops.push_back(element == 8 ? (packs ? d.wideSource(op, Type::B8)
+                                        : d.wideTarget(op, Type::B8))
+                  : packs      ? d.source(op, bitsType(element))
+                               : d.target(op, bitsType(element)));
   d.inst.extra = d.extraSize();
   for (uint32_t op : ops)
     d.pushExtra(op);
@@ -254,8 +323,8 @@ bool decodeMov(Decoder &d) {
     if (!d.variableAddress(source.variable, space, address))
       return false;
     address += source.value;
-    d.inst.ops[1] = bits == 64 ? d.constant64(address)
-                               : d.constant32(uint32_t(address));
+    d.inst.ops[1] =
+        bits == 64 ? d.constant64(address) : d.constant32(uint32_t(address));
     return true;
   }
   d.inst.ops[1] = d.source(1, type);
@@ -282,11 +351,16 @@ StateSpace takeSpace(Decoder &d) {
 
 uint64_t windowOf(StateSpace space) {
   switch (space) {
-  case StateSpace::Shared: return kSharedWindow;
-  case StateSpace::Local: return kLocalWindow;
-  case StateSpace::Const: return kConstWindow;
-  case StateSpace::Param: return kParamWindow;
-  default: return 0;
+  case StateSpace::Shared:
+    return kSharedWindow;
+  case StateSpace::Local:
+    return kLocalWindow;
+  case StateSpace::Const:
+    return kConstWindow;
+  case StateSpace::Param:
+    return kParamWindow;
+  default:
+    return 0;
   }
 }
 

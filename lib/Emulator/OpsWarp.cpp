@@ -42,10 +42,11 @@ void runShuffle(Warp &warp, const Inst &inst, uint32_t mask) {
     unsigned amount = b[lane] & 31, clamp = c[lane] & 31;
     unsigned segment = c[lane] >> 8 & 31;
     unsigned most = (lane & segment) | (clamp & ~segment);
-    int from = Mode == Up          ? int(lane) - int(amount)
-               : Mode == Down      ? int(lane + amount)
-               : Mode == Butterfly ? int(lane ^ amount)
-                                   : int((lane & segment) | (amount & ~segment));
+    int from = Mode == Up     ? int(lane) - int(amount)
+               : Mode == Down ? int(lane + amount)
+               : Mode == Butterfly
+                   ? int(lane ^ amount)
+                   : int((lane & segment) | (amount & ~segment));
     bool valid = Mode == Up ? from >= int(most) : from <= int(most);
     sources[lane] = valid ? uint32_t(from) & 31 : lane;
     inRange |= uint32_t(valid) << lane;
@@ -139,7 +140,8 @@ void runMatch(Warp &warp, const Inst &inst, uint32_t mask) {
   uint32_t result[32] = {};
   uint32_t agree = 0;
   forLanes(mask, [&](unsigned i) {
-    forLanes(mask, [&](unsigned k) { result[i] |= uint32_t(a[i] == a[k]) << k; });
+    forLanes(mask,
+             [&](unsigned k) { result[i] |= uint32_t(a[i] == a[k]) << k; });
     if (IsAll) {
       bool all = result[i] == mask;
       result[i] = all ? mask : 0;
@@ -163,10 +165,9 @@ bool decodeMatch(Decoder &d) {
   if (!d.expectOperands(3, 3))
     return false;
   d.inst.kind = Kind::Sync;
-  d.setHandler(wide ? (isAll ? runMatch<uint64_t, true>
-                             : runMatch<uint64_t, false>)
-                    : (isAll ? runMatch<uint32_t, true>
-                             : runMatch<uint32_t, false>));
+  d.setHandler(
+      wide ? (isAll ? runMatch<uint64_t, true> : runMatch<uint64_t, false>)
+           : (isAll ? runMatch<uint32_t, true> : runMatch<uint32_t, false>));
   syntax::Operand target = d.operand(0);
   d.inst.ops[4] = d.secondTarget(target, true);
   target.second = -1;
@@ -241,15 +242,14 @@ bool decodeRedux(Decoder &d) {
   bool isS = type == Type::S32;
   if (isFloat(type) || bitsOf(type) != 32 || !d.expectOperands(3, 3))
     return false;
-  Handler handler = op == "add"   ? runRedux<uint32_t, Add>
-                    : op == "min" ? (isS ? runRedux<int32_t, Min>
-                                         : runRedux<uint32_t, Min>)
-                    : op == "max" ? (isS ? runRedux<int32_t, Max>
-                                         : runRedux<uint32_t, Max>)
-                    : op == "and" ? runRedux<uint32_t, And>
-                    : op == "or"  ? runRedux<uint32_t, Or>
-                    : op == "xor" ? runRedux<uint32_t, Xor>
-                                  : nullptr;
+  Handler handler =
+      op == "add"   ? runRedux<uint32_t, Add>
+      : op == "min" ? (isS ? runRedux<int32_t, Min> : runRedux<uint32_t, Min>)
+      : op == "max" ? (isS ? runRedux<int32_t, Max> : runRedux<uint32_t, Max>)
+      : op == "and" ? runRedux<uint32_t, And>
+      : op == "or"  ? runRedux<uint32_t, Or>
+      : op == "xor" ? runRedux<uint32_t, Xor>
+                    : nullptr;
   if (!handler)
     return false;
   d.inst.kind = Kind::Sync;

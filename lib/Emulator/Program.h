@@ -41,10 +41,10 @@ enum class Kind : uint8_t {
 };
 
 enum : uint8_t {
-  kLeader = 1,    ///< First instruction of a block.
-  kTracked = 2,   ///< Touches a register that may be uninitialised.
-  kPolls = 4,     ///< A loop with it may wait for another lane or warp.
-  kAligned = 8,   ///< Needs every live lane of the warp.
+  kLeader = 1,  ///< First instruction of a block.
+  kTracked = 2, ///< Touches a register that may be uninitialised.
+  kPolls = 4,   ///< A loop with it may wait for another lane or warp.
+  kAligned = 8, ///< Needs every live lane of the warp.
 };
 
 /// Operands are byte offsets: into the constant rows with kConstantBank set,
@@ -106,7 +106,7 @@ struct Program {
   AlignedBytes constants;
   uint32_t constantBytes = 0;
   uint32_t registerBytes = 0;
-  uint32_t localBytes = 0;     ///< Per thread, `.param` of calls included.
+  uint32_t localBytes = 0;       ///< Per thread, `.param` of calls included.
   uint32_t trackedRegisters = 0; ///< Registers that keep an initialised mask.
   /// Register number -> number of that mask, ~0 for others; empty if none is
   /// tracked.

@@ -55,9 +55,9 @@ std::optional<AsyncMode> flash::emu::parseAsyncMode(std::string_view name) {
 
 std::string_view flash::emu::issueKindName(IssueKind kind) {
   static constexpr std::string_view names[] = {
-      "race",       "deadlock", "out-of-bounds", "misaligned",
-      "uninitialised", "poisoned", "divergence", "barrier",
-      "budget",     "trap",     "launch",        "unsupported"};
+      "race",          "deadlock", "out-of-bounds", "misaligned",
+      "uninitialised", "poisoned", "divergence",    "barrier",
+      "budget",        "trap",     "launch",        "unsupported"};
   return names[unsigned(kind)];
 }
 
@@ -82,8 +82,8 @@ bool IssueSink::wants(IssueKind kind, uint32_t pc, uint32_t otherPc) {
   // of them.
   uint64_t line = pc == kNoPc ? 0 : program.meta[pc].line;
   uint64_t other = otherPc == kNoPc ? 0 : program.meta[otherPc].line;
-  uint64_t key = uint64_t(kind) << 56 | (line & 0xfffffff) << 28 |
-                 (other & 0xfffffff);
+  uint64_t key =
+      uint64_t(kind) << 56 | (line & 0xfffffff) << 28 | (other & 0xfffffff);
   std::lock_guard<std::mutex> lock(mutex);
   return ++counts[key] == 1;
 }
@@ -311,22 +311,21 @@ void flash::emu::printCounters(std::ostream &os, const Report &report) {
   os << "most executed lines: issued, shared wavefronts/ideal, sectors/ideal\n";
   for (size_t i = 0; i < std::min<size_t>(lines.size(), 20); ++i) {
     const CounterSet &set = lines[i]->counts;
-    std::snprintf(line, sizeof(line),
-                  "  %6u %10llu %9llu/%-9llu %9llu/%-9llu %.100s\n",
-                  lines[i]->line, (unsigned long long)set.issued,
-                  (unsigned long long)set.sharedWavefronts,
-                  (unsigned long long)set.sharedWavefrontsIdeal,
-                  (unsigned long long)set.globalSectors,
-                  (unsigned long long)set.globalSectorsIdeal,
-                  lines[i]->text.c_str());
+    std::snprintf(
+        line, sizeof(line), "  %6u %10llu %9llu/%-9llu %9llu/%-9llu %.100s\n",
+        lines[i]->line, (unsigned long long)set.issued,
+        (unsigned long long)set.sharedWavefronts,
+        (unsigned long long)set.sharedWavefrontsIdeal,
+        (unsigned long long)set.globalSectors,
+        (unsigned long long)set.globalSectorsIdeal, lines[i]->text.c_str());
     os << line;
   }
 }
 
 std::string flash::emu::reportJsonMembers(const Report &report) {
   std::string text = "\"races\": " + std::to_string(report.races);
-  text += std::string(", \"deadlock\": ") +
-          (report.deadlock ? "true" : "false");
+  text +=
+      std::string(", \"deadlock\": ") + (report.deadlock ? "true" : "false");
   text += ", \"errors\": [";
   for (size_t i = 0; i < report.issues.size(); ++i)
     text += (i ? ", " : "") + jsonString(report.issues[i].str());
@@ -334,8 +333,8 @@ std::string flash::emu::reportJsonMembers(const Report &report) {
   text += ", \"opcodes\": {";
   bool first = true;
   for (auto &[name, count] : report.counters.opcodes) {
-    text += (first ? "" : ", ") + jsonString(name) + ": " +
-            std::to_string(count);
+    text +=
+        (first ? "" : ", ") + jsonString(name) + ": " + std::to_string(count);
     first = false;
   }
   text += "}, \"lines\": [";

@@ -12,9 +12,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Scheduler.h"
 #include "Lanes.h"
 #include "Machine.h"
-#include "Scheduler.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -124,8 +124,8 @@ bool Cta::syncReady(Warp &warp, Group &group, const Inst &inst,
                     uint32_t lanes) {
   uint32_t needed = warp.live;
   if (!(inst.flags & kAligned)) {
-    uint32_t members =
-        sourceRow<uint32_t>(warp, inst.ops[kMemberMaskOp])[std::countr_zero(lanes)];
+    uint32_t members = sourceRow<uint32_t>(
+        warp, inst.ops[kMemberMaskOp])[std::countr_zero(lanes)];
     needed &= members;
     if (lanes & ~members) {
       fatal(IssueKind::Divergence, warp, &inst, lanes & ~members,
@@ -194,8 +194,7 @@ void Cta::runWarp(Warp &warp, uint32_t quantum) {
         ++pc;
       } else {
         if (inst.flags & kTracked)
-          trackRegisters(warp, inst,
-                         inst.kind == Kind::Branch ? active : mask);
+          trackRegisters(warp, inst, inst.kind == Kind::Branch ? active : mask);
         switch (inst.kind) {
         case Kind::Plain:
         case Kind::Memory:
@@ -311,8 +310,7 @@ void Cta::runWarp(Warp &warp, uint32_t quantum) {
                 group = &g;
           }
           group->pc = pc;
-          if (!arriveAtBarrier(warp, *group, inst, mask) &&
-              group->pc == pc)
+          if (!arriveAtBarrier(warp, *group, inst, mask) && group->pc == pc)
             ++group->pc;
           stay = false;
           break;
@@ -352,9 +350,19 @@ void Cta::run(uint64_t index) {
       if (!pick(warp))
         continue;
       ran = true;
+      if (executed >= config.instructionBudget) {
+        const Inst &inst = warp.program->code[pick(warp)->pc];
+        fatal(IssueKind::Budget, warp, &inst, warp.live,
+              "the CTA executed more than " +
+                  std::to_string(config.instructionBudget) +
+                  " warp instructions; this warp is here");
+        return;
+      }
       if (randomAsync && random.below(2))
         warp.async.step(warp);
-      runWarp(warp, 1 + random.below(kMaxQuantum));
+      uint64_t turn = 1 + random.below(kMaxQuantum);
+      runWarp(warp,
+              uint32_t(std::min(turn, config.instructionBudget - executed)));
       if (launch.stop.load(std::memory_order_relaxed))
         return;
     }
@@ -369,21 +377,6 @@ void Cta::run(uint64_t index) {
         deadlock();
         return;
       }
-    }
-    if (executed > config.instructionBudget) {
-      Warp &warp = warps[order[0]];
-      for (Warp &other : warps)
-        if (other.live && pick(other)) {
-          const Inst &inst = other.program->code[pick(other)->pc];
-          fatal(IssueKind::Budget, other, &inst, other.live,
-                "the CTA executed more than " +
-                    std::to_string(config.instructionBudget) +
-                    " warp instructions; this warp is here");
-          return;
-        }
-      fatal(IssueKind::Budget, warp, nullptr, warp.live,
-            "the instruction budget ran out");
-      return;
     }
   }
 }

@@ -25,8 +25,32 @@ namespace flash::emu {
 
 /// PTX fundamental and alternate types.
 enum class Type : uint8_t {
-  None, Pred, B8, B16, B32, B64, B128, U8, U16, U32, U64, S8, S16, S32, S64,
-  F16, F16x2, BF16, BF16x2, TF32, F32, F64, E4M3, E5M2, E4M3x2, E5M2x2
+  None,
+  Pred,
+  B8,
+  B16,
+  B32,
+  B64,
+  B128,
+  U8,
+  U16,
+  U32,
+  U64,
+  S8,
+  S16,
+  S32,
+  S64,
+  F16,
+  F16x2,
+  BF16,
+  BF16x2,
+  TF32,
+  F32,
+  F64,
+  E4M3,
+  E5M2,
+  E4M3x2,
+  E5M2x2
 };
 
 /// Bits of a value of that type; 1 for predicates.
@@ -37,7 +61,14 @@ bool isUntyped(Type type);
 /// Reads "b32", "f16x2", ... (no leading dot); None if it is no type.
 Type parseType(std::string_view name);
 
-enum class StateSpace : uint8_t { Generic, Global, Shared, Local, Param, Const };
+enum class StateSpace : uint8_t {
+  Generic,
+  Global,
+  Shared,
+  Local,
+  Param,
+  Const
+};
 
 namespace syntax {
 
@@ -47,9 +78,9 @@ struct Variable {
   StateSpace space = StateSpace::Generic;
   Type type = Type::None;
   uint32_t align = 1;
-  uint64_t size = 0;      ///< Bytes; 0 for `extern .shared x[]`.
+  uint64_t size = 0; ///< Bytes; 0 for `extern .shared x[]`.
   bool isExtern = false;
-  bool unsized = false;   ///< Declared as `x[]`.
+  bool unsized = false; ///< Declared as `x[]`.
   unsigned line = 0;
   std::vector<std::byte> initial; ///< Empty, or `size` bytes.
 };
@@ -76,7 +107,7 @@ struct Operand {
   Kind kind = Sink;
   bool negated = false; ///< `!%p`
   int32_t reg = -1;
-  int32_t second = -1;  ///< Register after `|`; -2 for `|_`.
+  int32_t second = -1;   ///< Register after `|`; -2 for `|_`.
   int32_t variable = -1; ///< Index into Module::variables.
   uint64_t value = 0;
   std::string_view name;
@@ -88,7 +119,7 @@ struct Instruction {
   std::string_view opcode; ///< Whole dotted text, "ld.global.v4.b32".
   int32_t guard = -1;      ///< Guard predicate register, -1 if none.
   bool guardNegated = false;
-  uint32_t location = 0;   ///< Index into Module::locations + 1, 0 if none.
+  uint32_t location = 0; ///< Index into Module::locations + 1, 0 if none.
   std::vector<Operand> operands;
 };
 

@@ -21,7 +21,8 @@
 using namespace flash::emu;
 
 DotSpec flash::emu::dotSpec(Chip chip, MmaInput input, bool halfAccumulator) {
-  bool hopper = chip == Chip::SM90 || chip == Chip::SM100 || chip == Chip::SM120;
+  bool hopper =
+      chip == Chip::SM90 || chip == Chip::SM100 || chip == Chip::SM120;
   DotSpec spec;
   spec.halfResult = halfAccumulator;
   spec.fraction = hopper ? 25 : 24;
@@ -100,9 +101,8 @@ void MmaOperand::set(MmaInput input, const uint32_t *bits, unsigned count) {
     break;
   case MmaInput::TF32:
     // The hardware ignores the low 13 bits.
-    setAll(*this, bits, count, -126, [](uint32_t b) {
-      return std::bit_cast<float>(b & 0xffffe000);
-    });
+    setAll(*this, bits, count, -126,
+           [](uint32_t b) { return std::bit_cast<float>(b & 0xffffe000); });
     break;
   case MmaInput::E4M3:
     setAll(*this, bits, count, -6,
@@ -172,21 +172,21 @@ inline bool fastStep(const DotSpec &spec, unsigned count, const float *a,
   __m256i zero = _mm256_setzero_si256();
   __m256i isZero = _mm256_cmpeq_epi32(magnitude, zero);
   // Subnormal: field 0 stands for exponent 1.
-  __m256i most = _mm256_sub_epi32(
-      _mm256_max_epi32(field, _mm256_set1_epi32(1)), _mm256_set1_epi32(127));
+  __m256i most = _mm256_sub_epi32(_mm256_max_epi32(field, _mm256_set1_epi32(1)),
+                                  _mm256_set1_epi32(127));
   most = _mm256_blendv_epi8(most, _mm256_set1_epi32(kZeroExponent), isZero);
   for (unsigned k = 0; k < count; ++k)
     most = _mm256_max_epi32(
-        most, _mm256_add_epi32(
-                  _mm256_set1_epi32(aExponent[k]),
-                  _mm256_load_si256(
-                      reinterpret_cast<const __m256i *>(bExponent + k * 8))));
+        most,
+        _mm256_add_epi32(_mm256_set1_epi32(aExponent[k]),
+                         _mm256_load_si256(reinterpret_cast<const __m256i *>(
+                             bExponent + k * 8))));
   // All zero counts as exponent 0; anything else outside [-90, 100] is slow.
   __m256i empty = _mm256_cmpgt_epi32(_mm256_set1_epi32(-5000), most);
   most = _mm256_andnot_si256(empty, most);
-  __m256i out = _mm256_or_si256(
-      _mm256_cmpgt_epi32(most, _mm256_set1_epi32(100)),
-      _mm256_cmpgt_epi32(_mm256_set1_epi32(-90), most));
+  __m256i out =
+      _mm256_or_si256(_mm256_cmpgt_epi32(most, _mm256_set1_epi32(100)),
+                      _mm256_cmpgt_epi32(_mm256_set1_epi32(-90), most));
   if (_mm256_movemask_epi8(out))
     return false;
   __m256i fraction = _mm256_set1_epi32(spec.fraction + 127);
@@ -238,8 +238,8 @@ void flash::emu::multiplyTile(const DotSpec &spec, unsigned k,
           fastStep(spec, count, av, ae, bv, be, c + row * 8))
         continue;
       for (unsigned n = 0; n < 8; ++n)
-        c[row * 8 + n] = dotStep(spec, count, av, ae, 1, bv + n, be + n, 8,
-                                 c[row * 8 + n]);
+        c[row * 8 + n] =
+            dotStep(spec, count, av, ae, 1, bv + n, be + n, 8, c[row * 8 + n]);
     }
   }
 }

@@ -28,9 +28,9 @@
 namespace flash::emu {
 
 struct DotSpec {
-  unsigned group = 8;     ///< Products per step.
-  int fraction = 24;      ///< Bits kept below the largest exponent.
-  int resultBits = 23;    ///< Mantissa bits of the result.
+  unsigned group = 8;      ///< Products per step.
+  int fraction = 24;       ///< Bits kept below the largest exponent.
+  int resultBits = 23;     ///< Mantissa bits of the result.
   bool halfResult = false; ///< Each step rounds to f16 (nearest even).
 };
 

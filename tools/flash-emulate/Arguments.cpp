@@ -85,9 +85,10 @@ Result<uint64_t> Buffers::add(std::string_view name, std::string_view spec) {
   auto [kind, rest] = split(spec, ':');
   bool isOut = kind == "out", isInOut = kind == "inout";
   if (!isOut && !isInOut && kind != "in")
-    return Error{"buffer " + quoted(name) +
-                 ": expected in:FILE, out:DTYPE[dims]:FILE or inout:FILE, got " +
-                 quoted(spec)};
+    return Error{
+        "buffer " + quoted(name) +
+        ": expected in:FILE, out:DTYPE[dims]:FILE or inout:FILE, got " +
+        quoted(spec)};
   std::string path;
   runtime::StridedArray array;
   if (isOut) {
@@ -109,9 +110,9 @@ Result<uint64_t> Buffers::add(std::string_view name, std::string_view spec) {
     array = std::move(*file);
   }
   std::vector<std::byte> bytes = array.logicalBytes();
-  uint64_t address = device.allocate(
-      name, bytes.size(),
-      isOut ? emu::Contents::Uninitialised : emu::Contents::Zero);
+  uint64_t address = device.allocate(name, bytes.size(),
+                                     isOut ? emu::Contents::Uninitialised
+                                           : emu::Contents::Zero);
   if (!address)
     return Error{"buffer " + quoted(name) + " is given twice"};
   if (!isOut)

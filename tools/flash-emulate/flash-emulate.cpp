@@ -93,8 +93,9 @@ Status parseOption(std::string_view name, std::string_view value,
   } else if (name == "chip") {
     auto chip = emu::parseChip(value);
     if (!chip)
-      return Error{"unknown chip '" + std::string(value) +
-                   "': expected sm_80, sm_86, sm_89, sm_90a, sm_100a or sm_120"};
+      return Error{
+          "unknown chip '" + std::string(value) +
+          "': expected sm_80, sm_86, sm_89, sm_90a, sm_100a or sm_120"};
     config.chip = *chip;
   } else if (name == "async") {
     auto mode = emu::parseAsyncMode(value);
@@ -145,13 +146,13 @@ Status parseCommandLine(int argc, char **argv, Options &options) {
                           : parseOption(name, text.substr(equal + 1), options);
       // The first error counts, but --json further right is still honoured.
       if (!status && result)
-        result = Error{"--" + std::string(name) + ": " +
-                       status.error().message};
+        result =
+            Error{"--" + std::string(name) + ": " + status.error().message};
     } else if (options.path.empty()) {
       options.path = text;
     } else if (result) {
-      result = Error{"expected one PTX file, got '" + std::string(text) +
-                     "' too"};
+      result =
+          Error{"expected one PTX file, got '" + std::string(text) + "' too"};
     }
   }
   if (result && options.path.empty() && !options.help)
@@ -203,8 +204,8 @@ Result<emu::Report> run(const Options &options) {
     if (!status)
       return status.error();
   }
-  emu::Report report = emu::launch(*module, name, arguments.bytes(), device,
-                                   options.config);
+  emu::Report report =
+      emu::launch(*module, name, arguments.bytes(), device, options.config);
   if (auto status = buffers.save(); !status)
     return status.error();
   return report;

@@ -92,10 +92,10 @@ struct KernelInfo {
   std::string name;
   unsigned line = 0;
   std::vector<ParamInfo> params;
-  uint32_t paramBytes = 0;        ///< Size of the whole parameter buffer.
-  uint32_t staticSharedBytes = 0; ///< `.shared` variables it may reach.
+  uint32_t paramBytes = 0;         ///< Size of the whole parameter buffer.
+  uint32_t staticSharedBytes = 0;  ///< `.shared` variables it may reach.
   uint32_t dynamicSharedAlign = 1; ///< Of `extern .shared`, 1 if none.
-  uint32_t localBytes = 0;        ///< `.local` bytes per thread.
+  uint32_t localBytes = 0;         ///< `.local` bytes per thread.
   std::array<uint32_t, 3> maxntid = {0, 0, 0}; ///< 0 where not given.
   std::array<uint32_t, 3> reqntid = {0, 0, 0}; ///< 0 where not given.
   uint32_t minnctapersm = 0;
@@ -110,8 +110,7 @@ class Module {
 public:
   /// Parses and decodes `ptx`. On failure returns null and fills `error`; an
   /// instruction that the emulator does not know is such a failure.
-  static std::unique_ptr<Module> parse(std::string_view ptx,
-                                       Diagnostic &error);
+  static std::unique_ptr<Module> parse(std::string_view ptx, Diagnostic &error);
   ~Module();
   Module(const Module &) = delete;
   Module &operator=(const Module &) = delete;
@@ -229,8 +228,8 @@ struct LaunchConfig {
   uint64_t instructionBudget = 4'000'000'000;
   unsigned threads = 0; ///< Host threads for CTAs; 0 = all cores.
   Checks checks;
-  bool counters = false;      ///< Gather memory counters (see Counters).
-  unsigned maxIssues = 32;    ///< Distinct issues kept; more are only counted.
+  bool counters = false;   ///< Gather memory counters (see Counters).
+  unsigned maxIssues = 32; ///< Distinct issues kept; more are only counted.
   /// Adds a seeded error of at most 2 ulp to ex2, lg2, rcp, rsqrt, sqrt, sin
   /// and cos .approx instead of rounding them correctly.
   bool adversarialApprox = false;

@@ -37,7 +37,8 @@ Report runBody(const std::string &body, uint32_t threads = 64,
 }
 
 /// Exactly one issue, of that kind, whose message holds `text`.
-void expectIssue(const Report &report, IssueKind kind, const std::string &text) {
+void expectIssue(const Report &report, IssueKind kind,
+                 const std::string &text) {
   ASSERT_FALSE(report.ok);
   EXPECT_EQ(report.issues[0].kind, kind) << issues(report);
   EXPECT_NE(report.issues[0].str().find(text), std::string::npos)
@@ -162,9 +163,9 @@ TEST(Check, Uninitialised) {
 }
 
 TEST(Check, PoisonedPadding) {
-  auto module = parse(kernelText(kPrologue +
-                                 std::string("ld.global.b32 %r5, [%rd3];\n"
-                                             "st.global.b32 [%rd3], %r5;\nret;")));
+  auto module = parse(
+      kernelText(kPrologue + std::string("ld.global.b32 %r5, [%rd3];\n"
+                                         "st.global.b32 [%rd3], %r5;\nret;")));
   ASSERT_TRUE(module);
   KernelRun run(*module, "k");
   run.in(std::vector<uint32_t>(64, 1));
@@ -253,7 +254,8 @@ TEST(Check, Launch) {
   auto contains = [](const std::string &text, const char *part) {
     EXPECT_NE(text.find(part), std::string::npos) << text;
   };
-  contains(message([](auto &c) { c.block = {33, 32, 1}; }), "1 to 1024 threads");
+  contains(message([](auto &c) { c.block = {33, 32, 1}; }),
+           "1 to 1024 threads");
   contains(message([](auto &c) { c.grid = {0, 1, 1}; }), "positive extents");
   contains(message([](auto &c) { c.cluster = {2, 1, 1}; }), "cluster 2x1x1");
   contains(message([](auto &c) { c.dynamicSharedBytes = 1 << 20; }),
@@ -326,10 +328,11 @@ ret;)")));
 TEST(Check, BankConflicts) {
   // Lane i reads word stride * i: gcd(stride, 32) lanes share a bank.
   for (auto [stride, wavefronts] : {std::pair{1, 1}, {2, 2}, {8, 8}, {33, 1}}) {
-    auto module = parse(kernelText(
-        ".shared .align 16 .b8 tile[8192];\nmov.u32 %r1, %tid.x;\n"
-        "mov.u32 %r2, tile;\nmad.lo.s32 %r3, %r1, " +
-        std::to_string(stride * 4) + ", %r2;\nst.shared.b32 [%r3], %r1;\nret;"));
+    auto module = parse(
+        kernelText(".shared .align 16 .b8 tile[8192];\nmov.u32 %r1, %tid.x;\n"
+                   "mov.u32 %r2, tile;\nmad.lo.s32 %r3, %r1, " +
+                   std::to_string(stride * 4) +
+                   ", %r2;\nst.shared.b32 [%r3], %r1;\nret;"));
     ASSERT_TRUE(module);
     KernelRun run(*module, "k");
     run.out<uint32_t>(1);

@@ -59,7 +59,8 @@ public:
         std::swap(line, lines[random() % lines.size()]);
         break;
       case 3: { // A word of the corpus in place of a word.
-        size_t at = line.find_first_of("%.abcdefghijklmnopqrstuvwxyz0123456789");
+        size_t at =
+            line.find_first_of("%.abcdefghijklmnopqrstuvwxyz0123456789");
         if (at == std::string::npos)
           break;
         size_t skip = random() % (line.size() - at);
@@ -102,8 +103,9 @@ private:
 
 std::vector<std::string> wordsOf(const std::string &text) {
   std::vector<std::string> words = {
-      "0", "-1", "4294967295", "0f7F800000", "0d7FF0000000000000", "%tid.x",
-      "v4", "b64", "b8", "pred", "shared", "global", "trans", "99999999999"};
+      "0",      "-1",     "4294967295", "0f7F800000", "0d7FF0000000000000",
+      "%tid.x", "v4",     "b64",        "b8",         "pred",
+      "shared", "global", "trans",      "99999999999"};
   std::stringstream stream(text);
   for (std::string word; stream >> word;)
     if (words.size() < 4000)

@@ -12,14 +12,18 @@
 
 #include "gtest/gtest.h"
 
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
 namespace flash::emu::test {
 
-/// A golden input, "vector.ptx".
+/// A golden input, "vector.ptx": from FLASH_EMULATOR_INPUTS_DIR where the
+/// environment sets that, else from the source tree.
 inline std::string readInput(const std::string &name) {
-  std::ifstream file(std::string(FLASH_EMULATOR_INPUTS) + "/" + name);
+  const char *other = std::getenv("FLASH_EMULATOR_INPUTS_DIR");
+  std::ifstream file(std::string(other ? other : FLASH_EMULATOR_INPUTS) + "/" +
+                     name);
   std::stringstream text;
   text << file.rdbuf();
   return text.str();
@@ -76,9 +80,7 @@ public:
     config.block = {block, 1, 1};
     return go();
   }
-  Report go() {
-    return launch(module, kernel, args.bytes(), device, config);
-  }
+  Report go() { return launch(module, kernel, args.bytes(), device, config); }
   template <typename T> std::vector<T> result(unsigned index = 0) {
     auto bytes = device.bytes(outputs[index]);
     std::vector<T> data(bytes.size() / sizeof(T));

@@ -62,7 +62,8 @@ protected:
           int64_t sum = int64_t(c[row * 8 + n]);
           for (unsigned i = 0; i < k; ++i)
             sum += int64_t(a[row * k + i]) * b[i * 8 + n];
-          ASSERT_EQ(got[row * 8 + n], T(sum)) << kernel << " " << row << " " << n;
+          ASSERT_EQ(got[row * 8 + n], T(sum))
+              << kernel << " " << row << " " << n;
         }
       EXPECT_EQ(report.counters.total.tensorFlops, 2 * 16 * 8 * k);
     }
@@ -78,12 +79,18 @@ uint32_t asByte(int v) { return uint8_t(v); }
 
 TEST_F(Matrix, F16K16) { exact<float>("mma_f16_k16", 16, 2, asF16, -20, 20); }
 TEST_F(Matrix, F16K8) { exact<float>("mma_f16_k8", 8, 2, asF16, -20, 20); }
-TEST_F(Matrix, BF16K16) { exact<float>("mma_bf16_k16", 16, 2, asBf16, -20, 20); }
+TEST_F(Matrix, BF16K16) {
+  exact<float>("mma_bf16_k16", 16, 2, asBf16, -20, 20);
+}
 TEST_F(Matrix, BF16K8) { exact<float>("mma_bf16_k8", 8, 2, asBf16, -20, 20); }
 TEST_F(Matrix, TF32K8) { exact<float>("mma_tf32_k8", 8, 4, asTf32, -20, 20); }
 TEST_F(Matrix, TF32K4) { exact<float>("mma_tf32_k4", 4, 4, asTf32, -20, 20); }
-TEST_F(Matrix, S8K32) { exact<int32_t>("mma_s8_k32", 32, 1, asByte, -128, 127); }
-TEST_F(Matrix, S8K16) { exact<int32_t>("mma_s8_k16", 16, 1, asByte, -128, 127); }
+TEST_F(Matrix, S8K32) {
+  exact<int32_t>("mma_s8_k32", 32, 1, asByte, -128, 127);
+}
+TEST_F(Matrix, S8K16) {
+  exact<int32_t>("mma_s8_k16", 16, 1, asByte, -128, 127);
+}
 TEST_F(Matrix, U8S8) { exact<int32_t>("mma_u8_s8_k32", 32, 1, asByte, 0, 127); }
 
 TEST_F(Matrix, F16Accumulator) {

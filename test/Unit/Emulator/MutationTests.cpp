@@ -191,51 +191,57 @@ Subject attention() {
   for (auto *tensor : {&q, &k, &v})
     for (float &value : *tensor)
       value = bf16ToFloat(floatToBf16(normal(random)));
-  return {"attention.ptx", "attention_bf16_128",
-          [=](KernelRun &run) {
-            auto encode = [](const std::vector<float> &values) {
-              std::vector<uint16_t> bits;
-              for (float value : values)
-                bits.push_back(uint16_t(floatToBf16(value)));
-              return bits;
-            };
-            run.in(encode(q)).in(encode(k)).in(encode(v));
-            run.out<uint16_t>(seq * d).out<float>(seq);
-            run.value(int(seq)).value(int(seq)).value(1 / std::sqrt(float(d)));
-            run.config.grid = {seq / 64, 1, 1};
-            run.config.block = {128, 1, 1};
-            run.config.dynamicSharedBytes = 5 * 64 * d * 2;
-          },
-          [=](KernelRun &run) {
-            std::vector<uint16_t> o = run.result<uint16_t>(0);
-            for (unsigned row = 0; row < seq; row += 7) {
-              std::vector<double> s(seq), out(d);
-              double top = -INFINITY, sum = 0;
-              for (unsigned j = 0; j < seq; ++j) {
-                for (unsigned i = 0; i < d; ++i)
-                  s[j] += double(q[row * d + i]) * k[j * d + i];
-                s[j] /= std::sqrt(double(d));
-                top = std::max(top, s[j]);
-              }
-              for (unsigned j = 0; j < seq; ++j) {
-                double p = std::exp(s[j] - top);
-                sum += p;
-                for (unsigned i = 0; i < d; ++i)
-                  out[i] += p * v[j * d + i];
-              }
-              for (unsigned i = 0; i < d; ++i)
-                if (!(std::fabs(bf16ToFloat(o[row * d + i]) - out[i] / sum) <
-                      0.01))
-                  return false;
-            }
-            return true;
-          }};
+  return {
+      "attention.ptx", "attention_bf16_128",
+      [=](KernelRun &run) {
+        auto encode = [](const std::vector<float> &values) {
+          std::vector<uint16_t> bits;
+          for (float value : values)
+            bits.push_back(uint16_t(floatToBf16(value)));
+          return bits;
+        };
+        run.in(encode(q)).in(encode(k)).in(encode(v));
+        run.out<uint16_t>(seq * d).out<float>(seq);
+        run.value(int(seq)).value(int(seq)).value(1 / std::sqrt(float(d)));
+        run.config.grid = {seq / 64, 1, 1};
+        run.config.block = {128, 1, 1};
+        run.config.dynamicSharedBytes = 5 * 64 * d * 2;
+      },
+      [=](KernelRun &run) {
+        std::vector<uint16_t> o = run.result<uint16_t>(0);
+        for (unsigned row = 0; row < seq; row += 7) {
+          std::vector<double> s(seq), out(d);
+          double top = -INFINITY, sum = 0;
+          for (unsigned j = 0; j < seq; ++j) {
+            for (unsigned i = 0; i < d; ++i)
+              s[j] += double(q[row * d + i]) * k[j * d + i];
+            s[j] /= std::sqrt(double(d));
+            top = std::max(top, s[j]);
+          }
+          for (unsigned j = 0; j < seq; ++j) {
+            double p = std::exp(s[j] - top);
+            sum += p;
+            for (unsigned i = 0; i < d; ++i)
+              out[i] += p * v[j * d + i];
+          }
+          for (unsigned i = 0; i < d; ++i)
+            if (!(std::fabs(bf16ToFloat(o[row * d + i]) - out[i] / sum) < 0.01))
+              return false;
+        }
+        return true;
+      }};
 }
 
 std::vector<Subject> subjects() {
-  return {reduction("reduce_tree"), reduction("reduce_shuffle"), histogram(),
-          gemm(),                   namedBarriers(),             transpose(),
-          warpExchange(),           scan(),                      attention()};
+  return {reduction("reduce_tree"),
+          reduction("reduce_shuffle"),
+          histogram(),
+          gemm(),
+          namedBarriers(),
+          transpose(),
+          warpExchange(),
+          scan(),
+          attention()};
 }
 
 /// "" if all is well, else the kind of the first issue or "wrong result".
@@ -298,8 +304,9 @@ std::vector<std::string> mutantsOf(const std::string &line) {
 
 TEST(Mutation, EveryMutantIsFound) {
   unsigned total = 0, found = 0;
-  std::string table = "kernel                line  mutant                       "
-                      "      found as\n";
+  std::string table =
+      "kernel                line  mutant                       "
+      "      found as\n";
   for (const Subject &subject : subjects()) {
     std::string text = readInput(subject.file);
     // Only lines of this kernel.
@@ -313,8 +320,7 @@ TEST(Mutation, EveryMutantIsFound) {
       size_t stop = text.find('\n', at);
       std::string line = text.substr(at, stop - at);
       for (const std::string &mutant : mutantsOf(line)) {
-        std::string changed =
-            text.substr(0, at) + mutant + text.substr(stop);
+        std::string changed = text.substr(0, at) + mutant + text.substr(stop);
         auto module = parse(changed);
         ASSERT_TRUE(module);
         std::string how;
@@ -326,11 +332,13 @@ TEST(Mutation, EveryMutantIsFound) {
         EXPECT_NE(how, "") << subject.kernel << " line " << lineNumber << ": "
                            << line << " -> " << mutant;
         char row[200];
-        std::snprintf(row, sizeof(row), "%-20s %5u  %-34.34s %s\n",
-                      subject.kernel, lineNumber,
-                      mutant.empty() ? ("drop " + line.substr(line.find_first_not_of(" \t"))).c_str()
-                                     : mutant.c_str() + 1,
-                      how.c_str());
+        std::snprintf(
+            row, sizeof(row), "%-20s %5u  %-34.34s %s\n", subject.kernel,
+            lineNumber,
+            mutant.empty()
+                ? ("drop " + line.substr(line.find_first_not_of(" \t"))).c_str()
+                : mutant.c_str() + 1,
+            how.c_str());
         table += row;
       }
       at = stop + 1;

@@ -118,12 +118,16 @@ void compareTile(Chip chip, MmaInput input, unsigned k) {
       if (random() % 16 == 0)
         value = 0;
       switch (input) {
-      case MmaInput::F16: return floatToF16(value);
-      case MmaInput::BF16: return floatToBf16(value);
-      case MmaInput::TF32: return std::bit_cast<uint32_t>(value);
+      case MmaInput::F16:
+        return floatToF16(value);
+      case MmaInput::BF16:
+        return floatToBf16(value);
+      case MmaInput::TF32:
+        return std::bit_cast<uint32_t>(value);
       case MmaInput::E4M3:
         return encodeFloat(kE4M3, value, Round::NearestEven, true);
-      default: return encodeFloat(kE5M2, value, Round::NearestEven, true);
+      default:
+        return encodeFloat(kE5M2, value, Round::NearestEven, true);
       }
     };
     for (unsigned i = 0; i < 16 * k; ++i)

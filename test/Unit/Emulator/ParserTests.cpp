@@ -103,7 +103,8 @@ TEST(Parser, RefusalsNameLineAndText) {
           "unknown modifier '.fast'");
   refused(kernelText("add.s32 %r1, %r2;"), "add.s32 %r1, %r2", "operands");
   refused(kernelText("add.s64 %r1, %rd2, %rd3;"), "add.s64", "64 bits");
-  refused(kernelText("add.s32 %r1, %nosuch, 1;"), "%nosuch", "expected a register");
+  refused(kernelText("add.s32 %r1, %nosuch, 1;"), "%nosuch",
+          "expected a register");
   refused(kernelText("bra NOWHERE;"), "bra NOWHERE", "unknown name 'NOWHERE'");
   refused(kernelText("@%r1 bra L;\nL:"), "@%r1", ".pred");
   refused(kernelText("wgmma.fence.sync.aligned;"), "wgmma",
@@ -171,7 +172,8 @@ ret;)";
 }
 
 TEST(Parser, ModuleVariables) {
-  auto module = parse(kernelText(R"(
+  auto module =
+      parse(kernelText(R"(
 ld.const.b32 %r1, [table+4];
 ld.global.b32 %r2, [counter];
 add.s32 %r1, %r1, %r2;
@@ -181,10 +183,10 @@ add.s32 %r1, %r1, %r3;
 ld.param.u64 %rd1, [out];
 st.global.b32 [%rd1], %r1;
 ret;)",
-                                 ".param .u64 out",
-                                 ".const .align 4 .u32 table[3] = {1, 20, 3};\n"
-                                 ".global .align 4 .u32 counter = 300;\n"
-                                 ".global .align 1 .b8 text[3] = {65, 5, 0};\n"));
+                       ".param .u64 out",
+                       ".const .align 4 .u32 table[3] = {1, 20, 3};\n"
+                       ".global .align 4 .u32 counter = 300;\n"
+                       ".global .align 1 .b8 text[3] = {65, 5, 0};\n"));
   ASSERT_TRUE(module);
   KernelRun run(*module, "k");
   run.out<uint32_t>(1);

@@ -98,16 +98,26 @@ TEST_F(Scalar, Float) {
     float a = f(x[i]), b = f(y[i]), c = f(z[i]);
     volatile float va = a, vb = b, vc = c;
     switch (row) {
-    case 0: return u(a + b);
-    case 1: return u(a - b);
-    case 2: return u(a * b);
-    case 3: return u(std::fma(a, b, c));
-    case 4: return u(a / b);
-    case 5: return u(std::sqrt(a));
-    case 6: return u(extremum(a, b, false));
-    case 7: return u(extremum(a, b, true));
-    case 8: return u(rounded(FE_TOWARDZERO, [&] { return va + vb; }));
-    case 9: return u(rounded(FE_UPWARD, [&] { return va * vb; }));
+    case 0:
+      return u(a + b);
+    case 1:
+      return u(a - b);
+    case 2:
+      return u(a * b);
+    case 3:
+      return u(std::fma(a, b, c));
+    case 4:
+      return u(a / b);
+    case 5:
+      return u(std::sqrt(a));
+    case 6:
+      return u(extremum(a, b, false));
+    case 7:
+      return u(extremum(a, b, true));
+    case 8:
+      return u(rounded(FE_TOWARDZERO, [&] { return va + vb; }));
+    case 9:
+      return u(rounded(FE_UPWARD, [&] { return va * vb; }));
     case 10:
       return u(rounded(FE_DOWNWARD, [&] { return std::fma(va, vb, vc); }));
     default:
@@ -123,18 +133,30 @@ TEST_F(Scalar, Integer) {
     int32_t s = int32_t(a), t = int32_t(b);
     auto byte = [](uint32_t w, int k) { return int8_t(w >> (8 * k)); };
     switch (row) {
-    case 0: return a + b;
-    case 1: return a * b + c;
-    case 2: return uint32_t(uint64_t(a) * b >> 32);
-    case 3: return uint32_t(int64_t(s) * t >> 32);
-    case 4: return b ? a / b : 0;
-    case 5: return t == 0 ? 0 : t == -1 ? 0 : uint32_t(s % t);
-    case 6: return uint32_t(uint64_t(a) * b >> 13);
-    case 7: return a << (b & 31);
-    case 8: return uint32_t(s >> (b & 31));
-    case 9: return uint32_t(__builtin_popcount(a));
-    case 10: return a ? uint32_t(__builtin_clz(a)) : 32;
-    case 11: return __builtin_bitreverse32(a);
+    case 0:
+      return a + b;
+    case 1:
+      return a * b + c;
+    case 2:
+      return uint32_t(uint64_t(a) * b >> 32);
+    case 3:
+      return uint32_t(int64_t(s) * t >> 32);
+    case 4:
+      return b ? a / b : 0;
+    case 5:
+      return t == 0 ? 0 : t == -1 ? 0 : uint32_t(s % t);
+    case 6:
+      return uint32_t(uint64_t(a) * b >> 13);
+    case 7:
+      return a << (b & 31);
+    case 8:
+      return uint32_t(s >> (b & 31));
+    case 9:
+      return uint32_t(__builtin_popcount(a));
+    case 10:
+      return a ? uint32_t(__builtin_clz(a)) : 32;
+    case 11:
+      return __builtin_bitreverse32(a);
     case 12: {
       uint32_t result = 0;
       for (int k = 0; k < 4; ++k) {
@@ -145,19 +167,26 @@ TEST_F(Scalar, Integer) {
       }
       return result;
     }
-    case 13: return uint32_t((uint64_t(b) << 32 | a) << (c & 31) >> 32);
-    case 14: return uint32_t((uint64_t(b) << 32 | a) >> std::min(c, 32u));
-    case 15: return (a & b) ^ (~a & c);
-    case 16: return uint32_t(std::min(s, t));
-    case 17: return std::max(a, b);
+    case 13:
+      return uint32_t((uint64_t(b) << 32 | a) << (c & 31) >> 32);
+    case 14:
+      return uint32_t((uint64_t(b) << 32 | a) >> std::min(c, 32u));
+    case 15:
+      return (a & b) ^ (~a & c);
+    case 16:
+      return uint32_t(std::min(s, t));
+    case 17:
+      return std::max(a, b);
     case 18: {
       int32_t sum = 0;
       for (int k = 0; k < 4; ++k)
         sum += byte(a, k) * byte(b, k);
       return c + uint32_t(sum);
     }
-    case 19: return c + (s > t ? a - b : b - a);
-    case 20: return ((a >> 16) + (b >> 16)) << 16 | ((a + b) & 0xffff);
+    case 19:
+      return c + (s > t ? a - b : b - a);
+    case 20:
+      return ((a >> 16) + (b >> 16)) << 16 | ((a + b) & 0xffff);
     case 21: {
       uint64_t wide = (uint64_t(a) << 32 | b) + (uint64_t(b) << 32 | c);
       return uint32_t(wide >> 32);
@@ -166,7 +195,8 @@ TEST_F(Scalar, Integer) {
       uint64_t wide = (uint64_t(a) << 32 | b) + (uint64_t(b) << 32 | c);
       return uint32_t(((unsigned __int128)wide * wide + a) >> 96);
     }
-    default: return uint32_t(int32_t(int8_t(a))) + uint16_t(b);
+    default:
+      return uint32_t(int32_t(int8_t(a))) + uint16_t(b);
     }
   });
 }
@@ -183,8 +213,7 @@ template <typename T> T clampTo(double value) {
 }
 
 uint32_t half(float value) {
-  return value != value ? 0x7fff
-                        : std::bit_cast<uint16_t>(_Float16(value));
+  return value != value ? 0x7fff : std::bit_cast<uint16_t>(_Float16(value));
 }
 
 /// bf16 by rounding candidates: the nearest of the two neighbours.
@@ -201,15 +230,20 @@ TEST_F(Scalar, Convert) {
   check("convert_ops", 16, [&](unsigned row, unsigned i) -> uint32_t {
     float a = f(x[i]), b = f(y[i]);
     switch (row) {
-    case 0: return uint32_t(clampTo<int32_t>(std::trunc(a)));
-    case 1: return clampTo<uint32_t>(std::nearbyint(a));
-    case 2: return uint32_t(clampTo<int32_t>(std::ceil(a)));
-    case 3: return u(float(int32_t(x[i])));
+    case 0:
+      return uint32_t(clampTo<int32_t>(std::trunc(a)));
+    case 1:
+      return clampTo<uint32_t>(std::nearbyint(a));
+    case 2:
+      return uint32_t(clampTo<int32_t>(std::ceil(a)));
+    case 3:
+      return u(float(int32_t(x[i])));
     case 4: {
       float near = float(x[i]);
       return u(double(near) > double(x[i]) ? std::nextafter(near, 0.0f) : near);
     }
-    case 5: return half(a);
+    case 5:
+      return half(a);
     case 6: {
       if (a != a)
         return 0x7fff;
@@ -220,10 +254,14 @@ TEST_F(Scalar, Convert) {
         --bits;
       return bits;
     }
-    case 7: return u(float(std::bit_cast<_Float16>(uint16_t(x[i]))));
-    case 8: return bhalf(a);
-    case 9: return bhalf(a) << 16 | bhalf(b);
-    case 10: return half(a) << 16 | half(b);
+    case 7:
+      return u(float(std::bit_cast<_Float16>(uint16_t(x[i]))));
+    case 8:
+      return bhalf(a);
+    case 9:
+      return bhalf(a) << 16 | bhalf(b);
+    case 10:
+      return half(a) << 16 | half(b);
     case 11: {
       if (a != a)
         return 0x7fffffff;
@@ -231,9 +269,12 @@ TEST_F(Scalar, Convert) {
         return u(a);
       return (x[i] + 0x1000) & 0xffffe000;
     }
-    case 12: return u(std::nearbyint(a));
-    case 13: return u(std::floor(a));
-    case 14: return u(float(double(a)) * 0.5f);
+    case 12:
+      return u(std::nearbyint(a));
+    case 13:
+      return u(std::floor(a));
+    case 14:
+      return u(float(double(a)) * 0.5f);
     default:
       // NaN gives the top bit of the 64-bit result alone.
       return a != a ? 0 : uint32_t(clampTo<int64_t>(std::trunc(a)));
@@ -258,12 +299,19 @@ TEST_F(Scalar, Half) {
     uint32_t result = 0;
     for (bool high : {false, true}) {
       double a = load(x[i], high), b = load(y[i], high), c = load(z[i], high);
-      double p = loadB(x[i], high), q = loadB(y[i], high), r = loadB(z[i], high);
+      double p = loadB(x[i], high), q = loadB(y[i], high),
+             r = loadB(z[i], high);
       uint32_t value = 0;
       switch (row) {
-      case 0: value = halfOf(a + b); break;
-      case 1: value = halfOf(a * b); break;
-      case 2: value = halfOf((long double)a * b + c); break;
+      case 0:
+        value = halfOf(a + b);
+        break;
+      case 1:
+        value = halfOf(a * b);
+        break;
+      case 2:
+        value = halfOf((long double)a * b + c);
+        break;
       case 3: {
         long double product = (long double)p * q, sum = product + r;
         long double error = r - (sum - product);
@@ -311,12 +359,18 @@ TEST_F(Scalar, Math) {
   check("math_ops", 6, [&](unsigned row, unsigned i) -> uint32_t {
     float a = f(x[i]);
     switch (row) {
-    case 0: return u(flushed(float(std::exp2((long double)flushed(a)))));
-    case 1: return u(float(std::log2((long double)a)));
-    case 2: return u(flushed(1.0f / flushed(a)));
-    case 3: return u(float(1.0L / std::sqrt((long double)a)));
-    case 4: return u(float(std::tanh((long double)a)));
-    default: return u(float(std::sin(double(a))));
+    case 0:
+      return u(flushed(float(std::exp2((long double)flushed(a)))));
+    case 1:
+      return u(float(std::log2((long double)a)));
+    case 2:
+      return u(flushed(1.0f / flushed(a)));
+    case 3:
+      return u(float(1.0L / std::sqrt((long double)a)));
+    case 4:
+      return u(float(std::tanh((long double)a)));
+    default:
+      return u(float(std::sin(double(a))));
     }
   });
 }
