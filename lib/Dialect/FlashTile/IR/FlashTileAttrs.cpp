@@ -184,12 +184,15 @@ LayoutAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
 //===----------------------------------------------------------------------===//
 
 LogicalResult SwizzleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                  int64_t bits, int64_t shift) {
+                                  int64_t bits, int64_t shift, int64_t panel) {
   // Three bits permute the eight 16-byte chunks of the 128 bytes that the 32
   // banks serve at once; more would move chunks between such rows of banks.
   if (bits < 0 || bits > 3)
     return emitError() << "swizzle bits: expected 0 to 3, got " << bits;
   if (shift < 0 || shift > 3)
     return emitError() << "swizzle shift: expected 0 to 3, got " << shift;
+  if (const int64_t span = int64_t{16} << bits; panel < 0 || panel % span != 0)
+    return emitError() << "swizzle panel: expected a multiple of " << span
+                       << " bytes (what the bits permute), got " << panel;
   return success();
 }

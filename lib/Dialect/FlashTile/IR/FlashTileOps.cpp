@@ -6,81 +6,22 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "OpVerifiers.h"
 #include "flash/Dialect/FlashTile/IR/FlashTile.h"
 #include "flash/Dialect/FlashTile/IR/Layout.h"
 #include "mlir/IR/Builders.h"
-#include "mlir/IR/Matchers.h"
 #include "mlir/IR/OpImplementation.h"
 
 using namespace mlir;
 using namespace mlir::flash_tile;
+using namespace mlir::flash_tile::detail;
 
 #define GET_OP_CLASSES
 #include "flash/Dialect/FlashTile/IR/FlashTileOps.cpp.inc"
 
 //===----------------------------------------------------------------------===//
-// Shared checks
+// Axes
 //===----------------------------------------------------------------------===//
-
-namespace {
-/// Shape and element type of a tile in registers or in shared memory.
-struct TileShape {
-  ArrayRef<int64_t> shape;
-  Type elementType;
-};
-} // namespace
-
-static TileShape getTileShape(Type type) {
-  if (auto view = dyn_cast<ViewType>(type))
-    return {view.getShape(), view.getElementType()};
-  auto tile = cast<RankedTensorType>(type);
-  return {tile.getShape(), tile.getElementType()};
-}
-
-/// `[128, 64]`.
-static std::string toString(ArrayRef<int64_t> shape) {
-  std::string text;
-  llvm::raw_string_ostream os(text);
-  os << "[";
-  llvm::interleaveComma(shape, os);
-  os << "]";
-  return text;
-}
-
-/// `got` has the shape and element type of `expected`.
-static LogicalResult verifySameTile(Operation *op, StringRef role,
-                                    StringRef like, Type expected, Type got) {
-  TileShape want = getTileShape(expected), have = getTileShape(got);
-  if (want.shape != have.shape)
-    return op->emitOpError()
-           << role << " shape: expected " << toString(want.shape) << " (as "
-           << like << "), got " << toString(have.shape);
-  if (want.elementType != have.elementType)
-    return op->emitOpError()
-           << role << " element type: expected " << want.elementType << " (as "
-           << like << "), got " << have.elementType;
-  return success();
-}
-
-/// A tile of at most as many axes as the memref, of the memref's element type,
-/// addressed by one index per memref axis.
-static LogicalResult verifyGlobalAccess(Operation *op, StringRef role,
-                                        Type tile, MemRefType memref,
-                                        size_t numIndices) {
-  TileShape shape = getTileShape(tile);
-  if (static_cast<int64_t>(shape.shape.size()) > memref.getRank())
-    return op->emitOpError()
-           << role << " rank: expected at most " << memref.getRank()
-           << " (as the memref), got " << shape.shape.size();
-  if (shape.elementType != memref.getElementType())
-    return op->emitOpError()
-           << role << " element type: expected " << memref.getElementType()
-           << " (as the memref), got " << shape.elementType;
-  if (static_cast<int64_t>(numIndices) != memref.getRank())
-    return op->emitOpError() << "indices: expected " << memref.getRank()
-                             << " (as the memref's rank), got " << numIndices;
-  return success();
-}
 
 static LogicalResult verifyAxis(Operation *op, int64_t axis, int64_t rank) {
   if (axis < 0 || axis >= rank)
@@ -142,13 +83,7 @@ LogicalResult StageOp::verify() {
     return emitOpError() << "view: expected " << expected
                          << " (one stage of the buffer), got "
                          << getView().getType();
-  IntegerAttr index;
-  if (matchPattern(getIndex(), m_Constant(&index)) &&
-      (index.getInt() < 0 || index.getInt() >= buffer.getStages()))
-    return emitOpError() << "stage index: expected 0 to "
-                         << buffer.getStages() - 1 << ", got "
-                         << index.getInt();
-  return success();
+  return verifyStage(*this, getIndex(), buffer.getStages());
 }
 
 LogicalResult LocalLoadOp::verify() {
@@ -166,26 +101,22 @@ LogicalResult LocalStoreOp::verify() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult LoadOp::verify() {
-  return verifyGlobalAccess(*this, "tile", getResult().getType(),
-                            cast<MemRefType>(getSource().getType()),
+  return verifyGlobalAccess(*this, "tile", getResult().getType(), getSource(),
                             getIndices().size());
 }
 
 LogicalResult StoreOp::verify() {
-  return verifyGlobalAccess(*this, "tile", getValue().getType(),
-                            cast<MemRefType>(getDest().getType()),
+  return verifyGlobalAccess(*this, "tile", getValue().getType(), getDest(),
                             getIndices().size());
 }
 
 LogicalResult CopyAsyncOp::verify() {
-  if (failed(verifyGlobalAccess(*this, "view", getDest().getType(),
-                                cast<MemRefType>(getSource().getType()),
+  if (failed(verifyGlobalAccess(*this, "view", getDest().getType(), getSource(),
                                 getIndices().size())))
     return failure();
-  if (getFuture().getType().getValueType() != getDest().getType())
-    return emitOpError() << "future: expected one of " << getDest().getType()
-                         << " (the destination), got "
-                         << getFuture().getType().getValueType();
+  if (failed(
+          verifyViewFuture(*this, getFuture().getType(), getDest().getType())))
+    return failure();
   if (std::optional<uint64_t> alignment = getAlignment())
     if (*alignment != 16 && *alignment != 8 && *alignment != 4 &&
         *alignment != 2)
@@ -225,31 +156,20 @@ LogicalResult WaitOp::verify() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult DotOp::verify() {
-  TileShape a = getTileShape(getA().getType());
-  TileShape b = getTileShape(getB().getType());
-  TileShape acc = getTileShape(getAccumulator().getType());
-  for (auto [role, tile] : {std::pair<StringRef, TileShape &>{"a", a},
-                            {"b", b},
-                            {"accumulator", acc}})
-    if (tile.shape.size() != 2)
-      return emitOpError() << role << " rank: expected 2, got "
-                           << tile.shape.size();
-  if (a.elementType != b.elementType)
-    return emitOpError() << "b element type: expected " << a.elementType
-                         << " (as a), got " << b.elementType;
-  const int64_t m = a.shape[getTransposeA() ? 1 : 0];
-  const int64_t k = a.shape[getTransposeA() ? 0 : 1];
-  const int64_t bk = b.shape[getTransposeB() ? 1 : 0];
-  const int64_t n = b.shape[getTransposeB() ? 0 : 1];
-  if (k != bk)
-    return emitOpError() << "b depth: expected " << k << " (as a), got " << bk;
-  // The rows of a view are padded to whole granules; the accumulator is not.
-  const bool padded = isa<ViewType>(getB().getType()) && !getTransposeB();
-  if (acc.shape[0] != m || (padded ? acc.shape[1] > n : acc.shape[1] != n))
-    return emitOpError() << "accumulator shape: expected " << toString({m, n})
-                         << " (rows of a, columns of b), "
-                         << "got " << toString(acc.shape);
-  return success();
+  Type a = getA().getType(), b = getB().getType();
+  RankedTensorType accumulator = getAccumulator().getType();
+  FailureOr<DotShape> shape = verifyDotShape(*this, a, b, accumulator,
+                                             getTransposeA(), getTransposeB());
+  if (failed(shape))
+    return failure();
+  // Before layouts are assigned, and for products by FMA, any extents do.
+  std::optional<Layout> layout = Layout::get(accumulator);
+  if (!layout || !layout->isMmaAccumulator())
+    return success();
+  if (failed(verifyDotDepth(*this, *shape, accumulator)))
+    return failure();
+  return verifyDotLayouts(*this, *shape, a, b, accumulator, getTransposeA(),
+                          getTransposeB());
 }
 
 LogicalResult ReduceOp::verify() {

@@ -159,10 +159,62 @@ bool Layout::isWithin(ArrayRef<int64_t> shape) const {
          });
 }
 
+static Layout::Vector scaled(ArrayRef<int64_t> vector, int64_t factor) {
+  Layout::Vector result(vector);
+  for (int64_t &x : result)
+    x *= factor;
+  return result;
+}
+
+Layout Layout::canonical() const {
+  Layout result(*this);
+  result.repeats.clear();
+  result.warpRepeats.clear();
+  Vector used(rank, 0);
+  for (ArrayRef<Vector> bases :
+       {getRegisterBases(), getLaneBases(), getWarpBases()})
+    for (const Vector &basis : bases)
+      for (int64_t i = 0; i < rank; ++i)
+        used[i] |= basis[i];
+  auto fold = [&](ArrayRef<Repeat> entries, SmallVector<Vector> &bases,
+                  SmallVector<Repeat> &rest) {
+    for (Repeat entry : entries) {
+      // Adding a bit that nothing else sets is XORing it. The bits of a number
+      // are counted from the bases up, so nothing folds behind a repeat.
+      auto folds = [&] {
+        return rest.empty() && entry.count % 2 == 0 &&
+               llvm::all_of(llvm::zip_equal(entry.stride, used), [](auto p) {
+                 auto [x, mask] = p;
+                 return x == 0 || (llvm::isPowerOf2_64(x) && !(x & mask));
+               });
+      };
+      for (; folds(); entry.count /= 2) {
+        bases.push_back(entry.stride);
+        for (int64_t i = 0; i < rank; ++i) {
+          used[i] |= entry.stride[i];
+          entry.stride[i] *= 2;
+        }
+      }
+      if (entry.count == 1)
+        continue;
+      if (!rest.empty() &&
+          scaled(rest.back().stride, rest.back().count) == entry.stride)
+        rest.back().count *= entry.count;
+      else
+        rest.push_back(entry);
+    }
+  };
+  fold(repeats, result.registerBases, result.repeats);
+  fold(warpRepeats, result.warpBases, result.warpRepeats);
+  return result;
+}
+
 bool Layout::isSameFunction(const Layout &other) const {
   if (rank != other.rank || numRegisters() != other.numRegisters() ||
       numWarps() != other.numWarps())
     return false;
+  if (canonical() == other.canonical())
+    return true;
   for (int64_t warp = 0, nw = numWarps(); warp < nw; ++warp)
     for (int64_t lane = 0; lane < numLanes(); ++lane)
       for (int64_t reg = 0, nr = numRegisters(); reg < nr; ++reg)
@@ -215,13 +267,6 @@ void Layout::addRepeat(int64_t count, ArrayRef<int64_t> stride) {
     repeats.push_back({count, Vector(stride)});
 }
 
-static Layout::Vector scaled(ArrayRef<int64_t> vector, int64_t factor) {
-  Layout::Vector result(vector);
-  for (int64_t &x : result)
-    x *= factor;
-  return result;
-}
-
 /// True for a vector whose entries are zero or powers of two. XOR of its
 /// power-of-two multiples is then the same as their sum.
 static bool isPowerOfTwoVector(ArrayRef<int64_t> vector) {
@@ -240,6 +285,10 @@ void Layout::addWarps(int64_t count, ArrayRef<int64_t> stride) {
   if (count > 1)
     warpRepeats.push_back({count, scaled(stride, linear)});
 }
+
+/// The lane vectors of every mma accumulator and 16-bit A operand.
+static constexpr int64_t mmaLanes[5][2] = {
+    {0, 2}, {0, 4}, {1, 0}, {2, 0}, {4, 0}};
 
 namespace {
 /// How `warps` tile an extent of rows and columns.
@@ -270,7 +319,7 @@ FailureOr<Layout> Layout::mmaAccumulator(int64_t rows, int64_t cols,
   Layout layout(2);
   layout.addRegister({0, 1});
   layout.addRegister({8, 0});
-  for (Vector vector : {Vector{0, 2}, {0, 4}, {1, 0}, {2, 0}, {4, 0}})
+  for (ArrayRef<int64_t> vector : mmaLanes)
     layout.addLane(vector);
   layout.addWarps(grid->rows, {warpRowExtent, 0});
   layout.addWarps(grid->cols, {0, warpColExtent});
@@ -289,7 +338,7 @@ FailureOr<Layout> Layout::mmaOperandA(int64_t rows, int64_t depth,
   layout.addRegister({0, 1});
   layout.addRegister({8, 0});
   layout.addRegister({0, 8});
-  for (Vector vector : {Vector{0, 2}, {0, 4}, {1, 0}, {2, 0}, {4, 0}})
+  for (ArrayRef<int64_t> vector : mmaLanes)
     layout.addLane(vector);
   layout.addWarps(grid->rows, {warpRowExtent, 0});
   layout.addWarps(grid->cols, {0, 0});
@@ -321,6 +370,57 @@ FailureOr<Layout> Layout::mmaOperandB(int64_t depth, int64_t cols,
   return layout;
 }
 
+bool Layout::isMmaAccumulator() const {
+  return rank == 2 && registerBases.size() >= 2 &&
+         registerBases[0] == Vector{0, 1} && registerBases[1] == Vector{8, 0} &&
+         llvm::all_of(llvm::zip_equal(laneBases, mmaLanes), [](auto p) {
+           return std::get<0>(p) == ArrayRef<int64_t>(std::get<1>(p));
+         });
+}
+
+Layout Layout::getOperandA(int64_t depth) const {
+  // Rows as in the accumulator; columns become depth, which every warp has
+  // whole.
+  Layout layout(2);
+  layout.registerBases = {{0, 1}, {8, 0}, {0, 8}};
+  layout.laneBases = laneBases;
+  for (const Vector &basis : warpBases)
+    layout.warpBases.push_back({basis[0], 0});
+  layout.addRepeat(depth / 16, {0, 16});
+  const Layout form = canonical();
+  for (const Vector &basis : ArrayRef(form.registerBases).drop_front(2))
+    if (basis[0] != 0)
+      layout.addRepeat(2, {basis[0], 0});
+  for (const Repeat &entry : form.repeats)
+    if (entry.stride[0] != 0)
+      layout.addRepeat(entry.count, {entry.stride[0], 0});
+  for (const Repeat &entry : warpRepeats)
+    layout.warpRepeats.push_back({entry.count, {entry.stride[0], 0}});
+  return layout;
+}
+
+Layout Layout::getOperandB(int64_t depth, bool transposed) const {
+  auto at = [&](int64_t k, int64_t n) {
+    return transposed ? Vector{n, k} : Vector{k, n};
+  };
+  Layout layout(2);
+  layout.registerBases = {at(1, 0), at(8, 0)};
+  layout.laneBases = {at(2, 0), at(4, 0), at(0, 1), at(0, 2), at(0, 4)};
+  for (const Vector &basis : warpBases)
+    layout.warpBases.push_back(at(0, basis[1]));
+  layout.addRepeat(depth / 16, at(16, 0));
+  const Layout form = canonical();
+  for (const Vector &basis : ArrayRef(form.registerBases).drop_front(2))
+    if (basis[1] != 0)
+      layout.addRepeat(2, at(0, basis[1]));
+  for (const Repeat &entry : form.repeats)
+    if (entry.stride[1] != 0)
+      layout.addRepeat(entry.count, at(0, entry.stride[1]));
+  for (const Repeat &entry : warpRepeats)
+    layout.warpRepeats.push_back({entry.count, at(0, entry.stride[1])});
+  return layout;
+}
+
 /// The warps of a wgmma: 16 rows each within a group, groups down the rows.
 static bool isWgmmaShape(int64_t rows, int64_t warps) {
   return warps > 0 && warps % 4 == 0 && divides(rows, warps / 4, 64);
@@ -334,7 +434,7 @@ FailureOr<Layout> Layout::wgmmaAccumulator(int64_t rows, int64_t cols,
   Layout layout(2);
   layout.addRegister({0, 1});
   layout.addRegister({8, 0});
-  for (Vector vector : {Vector{0, 2}, {0, 4}, {1, 0}, {2, 0}, {4, 0}})
+  for (ArrayRef<int64_t> vector : mmaLanes)
     layout.addLane(vector);
   layout.addWarps(4, {16, 0});
   layout.addWarps(groups, {rows / groups, 0});
@@ -352,7 +452,7 @@ FailureOr<Layout> Layout::wgmmaOperandA(int64_t rows, int64_t depth,
   layout.addRegister({0, 1});
   layout.addRegister({8, 0});
   layout.addRegister({0, 8});
-  for (Vector vector : {Vector{0, 2}, {0, 4}, {1, 0}, {2, 0}, {4, 0}})
+  for (ArrayRef<int64_t> vector : mmaLanes)
     layout.addLane(vector);
   layout.addWarps(4, {16, 0});
   layout.addWarps(groups, {rows / groups, 0});

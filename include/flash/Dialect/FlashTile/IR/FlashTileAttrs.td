@@ -42,6 +42,9 @@ def FlashTile_LayoutAttr : FlashTile_Attr<"Layout", "layout", [
                               lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]],
                               repeat = [[8, 0, 8]]>
     ```
+
+    Constraints: T1 (form), T2 (a tile's layout holds every element of it;
+    elements it reaches outside the tile are held by nobody and skipped).
   }];
   // All vectors flattened: `rank` numbers per basis, `1 + rank` per repeat.
   let parameters = (ins
@@ -60,10 +63,28 @@ def FlashTile_SwizzleAttr : FlashTile_Attr<"Swizzle", "swizzle"> {
   let summary = "XOR swizzle of the 16-byte chunks of a shared-memory row";
   let description = [{
     Chunk `c` of row `r` is stored at chunk `c ^ ((r >> shift) & (2^bits - 1))`
-    of the same row. `bits = 3, shift = 0` on rows of 128 bytes is the 128-byte
-    swizzle of TMA and wgmma (PTX ISA, "Shared memory swizzling modes").
+    of the same row.
+
+    With `panel` (bytes) a tile is stored as panels of that width, one after
+    the other, each with all rows of the tile, and the formula holds within a
+    panel. That is what one TMA box leaves and what one wgmma descriptor
+    addresses: `bits = 3, shift = 0, panel = 128`, `bits = 2, shift = 1,
+    panel = 64` and `bits = 1, shift = 2, panel = 32` are the 128-, 64- and
+    32-byte modes of the PTX ISA ("Shared memory swizzling modes"), which XOR
+    address bits [4, 4 + bits) with bits [7, 7 + bits). Without `panel` (0) a
+    row is stored whole.
+
+    Constraint T3: bits and shift from 0 to 3; the panel a multiple of the
+    `16 * 2^bits` bytes that are permuted.
   }];
-  let parameters = (ins "int64_t":$bits, "int64_t":$shift);
+  let parameters = (ins
+    "int64_t":$bits, "int64_t":$shift,
+    DefaultValuedParameter<"int64_t", "0">:$panel);
+  let builders = [
+    AttrBuilder<(ins "int64_t":$bits, "int64_t":$shift), [{
+      return $_get($_ctxt, bits, shift, /*panel=*/0);
+    }]>
+  ];
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }
@@ -71,9 +92,5 @@ def FlashTile_SwizzleAttr : FlashTile_Attr<"Swizzle", "swizzle"> {
 def FlashTile_ReduceKind : I32EnumAttr<"ReduceKind", "reduction over one axis",
     [I32EnumAttrCase<"add", 0>, I32EnumAttrCase<"max", 1>]> {
   let cppNamespace = "::mlir::flash_tile";
-  let genSpecializedAttr = 0;
 }
-def FlashTile_ReduceKindAttr
-    : EnumAttr<FlashTile_Dialect, FlashTile_ReduceKind, "reduce_kind">;
-
 #endif // FLASH_DIALECT_FLASHTILE_IR_FLASHTILEATTRS_TD

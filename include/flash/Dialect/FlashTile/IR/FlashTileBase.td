@@ -34,4 +34,7 @@ def FlashTile_Dialect : Dialect {
   }];
 }
 
+class FlashTile_Op<string mnemonic, list<Trait> traits = []>
+    : Op<FlashTile_Dialect, mnemonic, traits>;
+
 #endif // FLASH_DIALECT_FLASHTILE_IR_FLASHTILEBASE_TD

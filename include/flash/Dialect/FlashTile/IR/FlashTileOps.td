@@ -5,25 +5,23 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The core every target shares: moving tiles, waiting, computing. Barriers,
-// TMA, warp groups and tensor memory are in FlashTileAsyncOps.td.
+// The core every target shares: moving tiles, waiting, computing. The rest is
+// in FlashTileBarrierOps.td (barriers, roles), FlashTileAsyncOps.td (TMA,
+// asynchronous products, gather, atomics) and FlashTileTmemOps.td.
+//
+// Constraints are numbered T1, T2, ...; docs/Dialects/FlashTile.md lists them.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef FLASH_DIALECT_FLASHTILE_IR_FLASHTILEOPS_TD
 #define FLASH_DIALECT_FLASHTILE_IR_FLASHTILEOPS_TD
 
+include "flash/Dialect/FlashTile/IR/FlashTileAsyncOps.td"
+include "flash/Dialect/FlashTile/IR/FlashTileBarrierOps.td"
+include "flash/Dialect/FlashTile/IR/FlashTileTmemOps.td"
 include "flash/Dialect/FlashTile/IR/FlashTileTypes.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
-
-class FlashTile_Op<string mnemonic, list<Trait> traits = []>
-    : Op<FlashTile_Dialect, mnemonic, traits>;
-
-/// A register tile: rank 1 or 2, static extents.
-def FlashTile_Tile : RankedTensorOf<[AnyFloat, AnySignlessInteger]>;
-/// An operand of a dot: a register tile or a shared-memory view.
-def FlashTile_DotOperand : AnyTypeOf<[FlashTile_Tile, FlashTile_ViewType]>;
 
 //===----------------------------------------------------------------------===//
 // Shared memory
@@ -42,7 +40,7 @@ def FlashTile_AllocOp : FlashTile_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
   }];
   let arguments = (ins OptionalAttr<I64Attr>:$offset);
   let results = (outs FlashTile_BufferType:$buffer);
-  let assemblyFormat = "attr-dict `:` type($buffer)";
+  let assemblyFormat = "attr-dict `:` qualified(type($buffer))";
   let hasVerifier = 1;
 }
 
@@ -59,7 +57,7 @@ def FlashTile_StageOp : FlashTile_Op<"stage", [Pure]> {
   let arguments = (ins FlashTile_BufferType:$buffer, Index:$index);
   let results = (outs FlashTile_ViewType:$view);
   let assemblyFormat =
-      "$buffer `[` $index `]` attr-dict `:` type($buffer) `->` type($view)";
+      "$buffer `[` $index `]` attr-dict `:` qualified(type($buffer)) `->` qualified(type($view))";
   let hasVerifier = 1;
 }
 
@@ -68,7 +66,7 @@ def FlashTile_LocalLoadOp
   let summary = "shared memory to registers";
   let arguments = (ins FlashTile_ViewType:$source);
   let results = (outs FlashTile_Tile:$result);
-  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
+  let assemblyFormat = "$source attr-dict `:` qualified(type($source)) `->` type($result)";
   let hasVerifier = 1;
 }
 
@@ -76,7 +74,7 @@ def FlashTile_LocalStoreOp
     : FlashTile_Op<"local_store", [MemoryEffects<[MemWrite]>]> {
   let summary = "registers to shared memory";
   let arguments = (ins FlashTile_Tile:$value, FlashTile_ViewType:$dest);
-  let assemblyFormat = "$value `,` $dest attr-dict `:` type($value) `,` type($dest)";
+  let assemblyFormat = "$value `,` $dest attr-dict `:` type($value) `,` qualified(type($dest))";
   let hasVerifier = 1;
 }
 
@@ -99,7 +97,7 @@ def FlashTile_LoadOp : FlashTile_Op<"load", [MemoryEffects<[MemRead]>]> {
   let arguments = (ins AnyMemRef:$source, Variadic<Index>:$indices);
   let results = (outs FlashTile_Tile:$result);
   let assemblyFormat =
-      "$source `[` $indices `]` attr-dict `:` type($source) `->` type($result)";
+      "$source `[` $indices `]` attr-dict `:` qualified(type($source)) `->` type($result)";
   let hasVerifier = 1;
 }
 
@@ -108,7 +106,7 @@ def FlashTile_StoreOp : FlashTile_Op<"store", [MemoryEffects<[MemWrite]>]> {
   let arguments = (ins FlashTile_Tile:$value, AnyMemRef:$dest,
                        Variadic<Index>:$indices);
   let assemblyFormat =
-      "$value `,` $dest `[` $indices `]` attr-dict `:` type($value) `,` type($dest)";
+      "$value `,` $dest `[` $indices `]` attr-dict `:` type($value) `,` qualified(type($dest))";
   let hasVerifier = 1;
 }
 
@@ -136,7 +134,7 @@ def FlashTile_CopyAsyncOp
   let results = (outs FlashTile_FutureType:$future);
   let assemblyFormat = [{
     $source `[` $indices `]` `to` $dest (`if` $predicate^)? attr-dict
-    `:` type($source) `to` type($dest) `->` type($future)
+    `:` qualified(type($source)) `to` qualified(type($dest)) `->` qualified(type($future))
   }];
   let hasVerifier = 1;
 }
@@ -153,7 +151,8 @@ def FlashTile_WaitOp
     Blocks the calling thread until the futures are complete; at most
     `in_flight` younger operations of the same kind may still be running.
     Copies are complete for the calling thread only: what other threads copied
-    is visible after a `gpu.barrier` that follows.
+    is visible after a `gpu.barrier` that follows. A store by TMA is complete
+    when its source may be overwritten; with `visible`, when other CTAs see it.
 
     ```mlir
     %kv = flash_tile.wait %f {in_flight = 1 : i64}
@@ -161,7 +160,8 @@ def FlashTile_WaitOp
     ```
   }];
   let arguments = (ins Variadic<FlashTile_FutureType>:$futures,
-                       DefaultValuedAttr<I64Attr, "0">:$in_flight);
+                       DefaultValuedAttr<I64Attr, "0">:$in_flight,
+                       UnitAttr:$visible);
   let results = (outs Variadic<AnyType>:$values);
   let assemblyFormat = "$futures attr-dict `:` type($futures)";
   let hasVerifier = 1;
@@ -192,7 +192,7 @@ def FlashTile_DotOp : FlashTile_Op<"dot", [
   let results = (outs FlashTile_Tile:$result);
   let assemblyFormat = [{
     $a `,` $b `,` $accumulator attr-dict
-    `:` type($a) `,` type($b) `,` type($accumulator)
+    `:` qualified(type($a)) `,` qualified(type($b)) `,` qualified(type($accumulator))
   }];
   let hasVerifier = 1;
 }
@@ -204,11 +204,11 @@ def FlashTile_ReduceOp : FlashTile_Op<"reduce", [Pure]> {
     %m = flash_tile.reduce max %s axis 1 : tensor<128x64xf32> -> tensor<128xf32>
     ```
   }];
-  let arguments = (ins FlashTile_ReduceKindAttr:$kind, FlashTile_Tile:$source,
+  let arguments = (ins FlashTile_ReduceKind:$kind, FlashTile_Tile:$source,
                        I64Attr:$axis);
   let results = (outs FlashTile_Tile:$result);
   let assemblyFormat = [{
-    $kind $source `axis` $axis attr-dict `:` type($source) `->` type($result)
+    $kind $source `axis` $axis attr-dict `:` qualified(type($source)) `->` type($result)
   }];
   let hasVerifier = 1;
 }
@@ -223,7 +223,7 @@ def FlashTile_ExpandOp : FlashTile_Op<"expand", [Pure]> {
   let arguments = (ins FlashTile_Tile:$source, I64Attr:$axis);
   let results = (outs FlashTile_Tile:$result);
   let assemblyFormat =
-      "$source `axis` $axis attr-dict `:` type($source) `->` type($result)";
+      "$source `axis` $axis attr-dict `:` qualified(type($source)) `->` type($result)";
   let hasVerifier = 1;
 }
 
@@ -261,7 +261,7 @@ def FlashTile_ConvertLayoutOp : FlashTile_Op<"convert_layout", [Pure]> {
   let arguments = (ins FlashTile_Tile:$source,
                        OptionalAttr<DenseI64ArrayAttr>:$permutation);
   let results = (outs FlashTile_Tile:$result);
-  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
+  let assemblyFormat = "$source attr-dict `:` qualified(type($source)) `->` type($result)";
   let hasVerifier = 1;
 }
 

@@ -120,8 +120,15 @@ public:
   /// hold copies of the result.
   Layout slice(int64_t axis) const;
 
+  /// The same function with every repeat that is a power of two, and that no
+  /// carry can reach, spelled as vectors, and adjacent repeats joined. Equal
+  /// canonical forms are equal functions; see isSameFunction() for the
+  /// converse.
+  Layout canonical() const;
+
   /// The same function: equal counts of registers and warps and the same
   /// coordinates for every (register, lane, warp). `==` compares the spelling.
+  /// Decides by canonical form where that settles it, else by evaluation.
   bool isSameFunction(const Layout &other) const;
   bool operator==(const Layout &other) const = default;
 
@@ -156,6 +163,15 @@ public:
   /// Needs rows a multiple of 32 * warps.
   static FailureOr<Layout> tcgen05Accumulator(int64_t rows, int64_t cols,
                                               int64_t warps);
+
+  /// Whether threads hold elements as an m16n8 or wgmma accumulator does,
+  /// whatever the warps and repeats are.
+  bool isMmaAccumulator() const;
+  /// The 16-bit A operand (rows x depth) and B operand (depth x cols, or cols x
+  /// depth if `transposed`) of the product that accumulates into `*this`: an
+  /// accumulator of mma or wgmma with `cols` columns.
+  Layout getOperandA(int64_t depth) const;
+  Layout getOperandB(int64_t depth, bool transposed) const;
 
   /// Row-major tile of rank 1 or 2 for wide global or shared accesses: each
   /// thread holds runs of `vectorBytes` consecutive bytes; lanes go along the

@@ -1,0 +1,271 @@
+//===- VerifyAccesses.cpp - Tiles are read when there, overwritten when read
+//---===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "ProgramModel.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace mlir::flash_tile;
+using namespace mlir::flash_tile::detail;
+
+//===----------------------------------------------------------------------===//
+// P7: a stage is not released while an asynchronous product reads it
+//===----------------------------------------------------------------------===//
+
+/// A role other than the arriving one fills `root` and waits on `barrier`
+/// before: arriving there gives the stage away.
+static bool isReleaseOf(const ProgramModel &model, const Barrier &barrier,
+                        Region *role, Value root) {
+  return llvm::any_of(model.accesses, [&](const Access &access) {
+    return access.isWrite && access.role != role && access.place.root == root &&
+           llvm::any_of(barrier.waits, [&](BarrierWaitOp wait) {
+             return getRole(wait) == access.role;
+           });
+  });
+}
+
+static LogicalResult verifyReleases(const ProgramModel &model) {
+  for (const Barrier &barrier : model.barriers)
+    for (const Signal &signal : barrier.signals)
+      for (const Access &access : model.accesses) {
+        auto dot = dyn_cast<DotAsyncOp>(access.op);
+        if (!dot || !isa<BarrierArriveOp>(signal.op) ||
+            dot->getBlock() != signal.op->getBlock() ||
+            !dot->isBeforeInBlock(signal.op) ||
+            !isSameStage(access.place.stage, signal.stage) ||
+            !isReleaseOf(model, barrier, signal.role, access.place.root))
+          continue;
+        if (llvm::any_of(dot.getFuture().getUsers(), [&](Operation *user) {
+              return isa<WaitOp>(user) && user->getBlock() == dot->getBlock() &&
+                     user->isBeforeInBlock(signal.op);
+            }))
+          continue;
+        InFlightDiagnostic diag =
+            signal.op->emitOpError()
+            << "in role " << getRoleName(signal.role)
+            << ": expected the asynchronous product that reads the released "
+               "stage to be waited for before, got it still running";
+        diag.attachNote(dot.getLoc()) << "the product";
+        return failure();
+      }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// P8: between roles, barriers order accesses to one tile
+//===----------------------------------------------------------------------===//
+
+/// Whether completing a phase of `barrier` says that `earlier`, done by its
+/// role, is over. Asynchronous engines signal for themselves: TMA the barrier
+/// that the copy names, the tensor core the one of a commit.
+static bool isSignalledAfter(const Barrier &barrier, const Access &earlier) {
+  if (auto copy = dyn_cast<CopyTmaOp>(earlier.op))
+    return copy.getBarrier() == Value(barrier.init.getBarrier());
+  if (isa<TmemDotOp>(earlier.op))
+    return barrier.isCommittedBy(earlier.role);
+  return barrier.isSignalledBy(earlier.role);
+}
+
+/// A wait in `later`'s role that dominates it, lies inside `scope` if given,
+/// and whose barrier `earlier` signals, for the stage that `later` touches.
+static bool isOrderedAfter(const ProgramModel &model, const Access &later,
+                           const Access &earlier, Operation *scope) {
+  for (const Barrier &barrier : model.barriers) {
+    if (!isSignalledAfter(barrier, earlier))
+      continue;
+    auto buffer = dyn_cast<BufferType>(later.place.root.getType());
+    const bool isRing = buffer && barrier.getStages() > 1 &&
+                        barrier.getStages() == buffer.getStages();
+    for (BarrierWaitOp wait : barrier.waits)
+      if (getRole(wait) == later.role &&
+          (!scope || scope->isProperAncestor(wait)) &&
+          (!isRing || !later.place.stage ||
+           isSameStage(wait.getStage(), later.place.stage)) &&
+          model.dominance.properlyDominates(wait.getOperation(), later.op))
+        return true;
+  }
+  return false;
+}
+
+static LogicalResult verifyOrder(const ProgramModel &model,
+                                 const Access &later) {
+  // Overwriting needs the other role's consent from the second pass on only:
+  // outside loops a tile is written once.
+  Operation *loop = later.isWrite ? getInnermostLoop(later.op) : nullptr;
+  if (later.isWrite && !loop)
+    return success();
+  for (const Access &earlier : model.accesses) {
+    // Ops outside the roles come before or after all of them.
+    if (!earlier.role || earlier.role == later.role ||
+        !mayOverlap(earlier.place, later.place) ||
+        (!later.isWrite && !earlier.isWrite) ||
+        isOrderedAfter(model, later, earlier, loop))
+      continue;
+    InFlightDiagnostic diag = later.op->emitOpError();
+    diag << "in role " << getRoleName(later.role) << ": "
+         << (later.isWrite ? "writes a tile that role "
+                           : "reads a tile that role ")
+         << getRoleName(earlier.role)
+         << (earlier.isWrite ? " writes" : " reads")
+         << ": expected a barrier.wait before it"
+         << (loop ? " in the loop" : "")
+         << " for this stage of a barrier that role "
+         << getRoleName(earlier.role) << " signals, got none";
+    diag.attachNote(earlier.op->getLoc())
+        << (earlier.isWrite ? "written here" : "read here");
+    return failure();
+  }
+  return success();
+}
+
+LogicalResult flash_tile::detail::verifyAccesses(const ProgramModel &model) {
+  for (const Access &access : model.accesses)
+    if (access.role && failed(verifyOrder(model, access)))
+      return failure();
+  return verifyReleases(model);
+}
+
+//===----------------------------------------------------------------------===//
+// P12 to P14: copies by cp.async within one instruction stream
+//===----------------------------------------------------------------------===//
+
+/// Whether a wait is reached from `future`, through what loops and branches
+/// carry.
+static bool isWaitedFor(Value future) {
+  llvm::SetVector<Value> values;
+  values.insert(future);
+  for (unsigned i = 0; i < values.size(); ++i)
+    for (OpOperand &use : values[i].getUses()) {
+      Operation *user = use.getOwner();
+      if (isa<WaitOp>(user))
+        return true;
+      if (auto loop = dyn_cast<scf::ForOp>(user)) {
+        values.insert(loop.getTiedLoopRegionIterArg(&use));
+        values.insert(loop.getTiedLoopResult(&use));
+      } else if (isa<scf::YieldOp>(user)) {
+        Operation *parent = user->getParentOp();
+        if (use.getOperandNumber() < parent->getNumResults())
+          values.insert(parent->getResult(use.getOperandNumber()));
+        if (auto loop = dyn_cast<scf::ForOp>(parent))
+          values.insert(loop.getRegionIterArg(use.getOperandNumber()));
+      }
+    }
+  return false;
+}
+
+static bool isCtaBarrier(Operation *op) {
+  return isa<gpu::BarrierOp, NamedBarrierSyncOp>(op);
+}
+
+namespace {
+/// Positions in program order of what orders copies, by role.
+struct CopyOrder {
+  SmallVector<Operation *> barriers;
+  /// Each wait, and the buffers whose copies it waits for.
+  SmallVector<std::pair<WaitOp, Value>> waits;
+};
+} // namespace
+
+static CopyOrder collectCopyOrder(const ProgramModel &model) {
+  CopyOrder order;
+  model.root->walk([&](Operation *op) {
+    if (isCtaBarrier(op))
+      order.barriers.push_back(op);
+    if (auto wait = dyn_cast<WaitOp>(op))
+      for (Value future : wait.getFutures())
+        for (const Place &place : resolve(future))
+          order.waits.push_back({wait, place.root});
+  });
+  return order;
+}
+
+/// P13: a wait for copies into the tile, then a barrier, then the read.
+static LogicalResult verifyCopyRead(const ProgramModel &model,
+                                    const CopyOrder &order,
+                                    const Access &read) {
+  auto dominates = [&](Operation *a, Operation *b) {
+    return model.dominance.properlyDominates(a, b);
+  };
+  bool isAwaited = false;
+  for (auto [wait, root] : order.waits) {
+    if (root != read.place.root || !dominates(wait, read.op))
+      continue;
+    isAwaited = true;
+    for (Operation *barrier : order.barriers)
+      if (dominates(wait, barrier) && dominates(barrier, read.op))
+        return success();
+  }
+  return read.op->emitOpError()
+         << "reads a buffer that copy_async fills: expected a "
+         << (isAwaited ? "gpu.barrier between the wait for the copy and the "
+                         "read"
+                       : "flash_tile.wait for the copy before it")
+         << ", got none";
+}
+
+/// P14: in a loop, between a read of a stage and the copy that overwrites it,
+/// in this iteration or from the one before, all threads meet at a barrier.
+static LogicalResult verifyCopyOverwrite(const CopyOrder &order,
+                                         const Access &copy,
+                                         const Access &read) {
+  Operation *loop = getInnermostLoop(copy.op);
+  if (!loop || !loop->isProperAncestor(read.op))
+    return success();
+  Region &body = loop->getRegion(0);
+  Operation *copyAt = body.findAncestorOpInRegion(*copy.op);
+  Operation *readAt = body.findAncestorOpInRegion(*read.op);
+  if (!copyAt || !readAt || copyAt->getBlock() != readAt->getBlock() ||
+      copyAt == readAt)
+    return success();
+  auto buffer = cast<BufferType>(copy.place.root.getType());
+  // With one stage the copy overwrites what this iteration reads; with more,
+  // what an earlier iteration did.
+  const bool isSameIteration =
+      readAt->isBeforeInBlock(copyAt) &&
+      (buffer.getStages() == 1 ||
+       (copy.place.stage && isSameStage(copy.place.stage, read.place.stage)));
+  for (Operation *barrier : order.barriers) {
+    if (barrier->getBlock() != copyAt->getBlock())
+      continue;
+    const bool isAfterRead = readAt->isBeforeInBlock(barrier);
+    const bool isBeforeCopy = barrier->isBeforeInBlock(copyAt);
+    if (isSameIteration ? isAfterRead && isBeforeCopy
+                        : isAfterRead || isBeforeCopy)
+      return success();
+  }
+  InFlightDiagnostic diag =
+      copy.op->emitOpError()
+      << "overwrites a stage that other threads may still read: expected a "
+         "gpu.barrier between the read and the copy, got none";
+  diag.attachNote(read.op->getLoc()) << "read here";
+  return failure();
+}
+
+LogicalResult flash_tile::detail::verifyCopies(const ProgramModel &model) {
+  const CopyOrder order = collectCopyOrder(model);
+  for (const Access &copy : model.accesses) {
+    auto op = dyn_cast<CopyAsyncOp>(copy.op);
+    if (!op)
+      continue;
+    // P12.
+    if (!isWaitedFor(op.getFuture()))
+      return op.emitOpError()
+             << "future: expected a flash_tile.wait for it, got none";
+    for (const Access &read : model.accesses) {
+      if (read.isWrite || read.role != copy.role ||
+          read.place.root != copy.place.root)
+        continue;
+      if (failed(verifyCopyRead(model, order, read)) ||
+          failed(verifyCopyOverwrite(order, copy, read)))
+        return failure();
+    }
+  }
+  return success();
+}
