@@ -64,6 +64,23 @@ Operation *flash_tile::detail::getInnermostLoop(Operation *op) {
   return nullptr;
 }
 
+Operation *flash_tile::detail::getPhaseLoop(Operation *op) {
+  Operation *loop = getInnermostLoop(op);
+  auto hasBarrier = [](Operation *candidate) {
+    return candidate
+        ->walk([](Operation *nested) {
+          return isa<BarrierWaitOp, BarrierArriveOp, BarrierExpectOp, CommitOp>(
+                     nested)
+                     ? WalkResult::interrupt()
+                     : WalkResult::advance();
+        })
+        .wasInterrupted();
+  };
+  while (loop && !hasBarrier(loop))
+    loop = getInnermostLoop(loop);
+  return loop;
+}
+
 //===----------------------------------------------------------------------===//
 // Places
 //===----------------------------------------------------------------------===//
@@ -95,7 +112,12 @@ struct Resolver {
     } else if (isa<StoreTmaOp, ReduceAddTmaOp>(op)) {
       visit(op->getOperand(0), isCarried, column, columns);
     } else if (auto view = dyn_cast<TmemViewOp>(op)) {
-      visit(view.getSource(), isCarried, column + view.getColumn(), columns);
+      // A column that is not known may be any of the source's.
+      if (std::optional<int64_t> first = getConstant(view.getColumn()))
+        visit(view.getSource(), isCarried, column + *first, columns);
+      else
+        visit(view.getSource(), isCarried, 0,
+              view.getSource().getType().getColumns());
     } else if (isa<TmemAllocOp>(op)) {
       places.push_back({value, Value(), column, columns});
     } else if (auto loop = dyn_cast<scf::ForOp>(op)) {
@@ -164,14 +186,10 @@ bool flash_tile::detail::mayOverlap(const Place &a, const Place &b) {
 // The model
 //===----------------------------------------------------------------------===//
 
-bool Barrier::isSignalledBy(Region *role) const {
-  return llvm::any_of(
-      signals, [&](const Signal &signal) { return signal.role == role; });
-}
-
-bool Barrier::isCommittedBy(Region *role) const {
+bool Barrier::isSignalledBy(Region *role, Value stage, bool byCommit) const {
   return llvm::any_of(signals, [&](const Signal &signal) {
-    return signal.role == role && isa<CommitOp>(signal.op);
+    return signal.role == role && !isOtherStage(signal.stage, stage) &&
+           (!byCommit || isa<CommitOp>(signal.op));
   });
 }
 

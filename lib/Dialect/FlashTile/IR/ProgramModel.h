@@ -49,8 +49,8 @@ struct Barrier {
   SmallVector<CopyTmaOp> copies;
 
   int64_t getStages() const { return init.getBarrier().getType().getStages(); }
-  bool isSignalledBy(Region *role) const;
-  bool isCommittedBy(Region *role) const;
+  /// `role` signals `stage`; by a commit, if that is asked for.
+  bool isSignalledBy(Region *role, Value stage, bool byCommit) const;
 };
 
 /// One kernel, in program order.
@@ -74,6 +74,9 @@ std::string getRoleName(Region *role);
 std::optional<int64_t> getRoleThreads(Region *role, Operation *op);
 /// The innermost loop around `op` within its role (or function), or null.
 Operation *getInnermostLoop(Operation *op);
+/// The innermost of those loops that has barriers in it: an iteration of it is
+/// a new phase, while one without only goes through a tile piece by piece.
+Operation *getPhaseLoop(Operation *op);
 
 /// Every place that a view, future or tensor-memory tile may stand for.
 SmallVector<Place> resolve(Value value);

@@ -65,12 +65,13 @@ static LogicalResult verifyReleases(const ProgramModel &model) {
 /// Whether completing a phase of `barrier` says that `earlier`, done by its
 /// role, is over. Asynchronous engines signal for themselves: TMA the barrier
 /// that the copy names, the tensor core the one of a commit.
-static bool isSignalledAfter(const Barrier &barrier, const Access &earlier) {
+static bool isSignalledAfter(const Barrier &barrier, Value stage,
+                             const Access &earlier) {
   if (auto copy = dyn_cast<CopyTmaOp>(earlier.op))
-    return copy.getBarrier() == Value(barrier.init.getBarrier());
-  if (isa<TmemDotOp>(earlier.op))
-    return barrier.isCommittedBy(earlier.role);
-  return barrier.isSignalledBy(earlier.role);
+    return copy.getBarrier() == Value(barrier.init.getBarrier()) &&
+           !isOtherStage(copy.getStage(), stage);
+  return barrier.isSignalledBy(earlier.role, stage,
+                               /*byCommit=*/isa<TmemDotOp>(earlier.op));
 }
 
 /// A wait in `later`'s role that dominates it, lies inside `scope` if given,
@@ -78,13 +79,12 @@ static bool isSignalledAfter(const Barrier &barrier, const Access &earlier) {
 static bool isOrderedAfter(const ProgramModel &model, const Access &later,
                            const Access &earlier, Operation *scope) {
   for (const Barrier &barrier : model.barriers) {
-    if (!isSignalledAfter(barrier, earlier))
-      continue;
     auto buffer = dyn_cast<BufferType>(later.place.root.getType());
     const bool isRing = buffer && barrier.getStages() > 1 &&
                         barrier.getStages() == buffer.getStages();
     for (BarrierWaitOp wait : barrier.waits)
       if (getRole(wait) == later.role &&
+          isSignalledAfter(barrier, wait.getStage(), earlier) &&
           (!scope || scope->isProperAncestor(wait)) &&
           (!isRing || !later.place.stage ||
            isSameStage(wait.getStage(), later.place.stage)) &&
@@ -98,7 +98,7 @@ static LogicalResult verifyOrder(const ProgramModel &model,
                                  const Access &later) {
   // Overwriting needs the other role's consent from the second pass on only:
   // outside loops a tile is written once.
-  Operation *loop = later.isWrite ? getInnermostLoop(later.op) : nullptr;
+  Operation *loop = later.isWrite ? getPhaseLoop(later.op) : nullptr;
   if (later.isWrite && !loop)
     return success();
   for (const Access &earlier : model.accesses) {

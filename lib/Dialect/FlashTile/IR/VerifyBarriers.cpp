@@ -228,12 +228,15 @@ static LogicalResult verifyPhase(const Barrier &barrier, BarrierWaitOp wait) {
   SlotOp slot = findSlot(wait.getPhase());
   if (!slot)
     return success();
-  if (static_cast<int64_t>(slot.getStages()) != barrier.getStages())
+  // A wait for always the same stage sees every use of it: a ring of one.
+  const bool isFixed = getConstant(wait.getStage()).has_value();
+  const int64_t expected = isFixed ? 1 : barrier.getStages();
+  if (static_cast<int64_t>(slot.getStages()) != expected)
     return wait.emitOpError()
-           << "phase: expected that of a slot of " << barrier.getStages()
-           << " (as the barrier), got "
-           << static_cast<int64_t>(slot.getStages());
-  if (barrier.getStages() > 1 && wait.getStage() != slot.getStage())
+           << "phase: expected that of a slot of " << expected
+           << (isFixed ? " (always the same stage)" : " (as the barrier)")
+           << ", got " << static_cast<int64_t>(slot.getStages());
+  if (!isFixed && wait.getStage() != slot.getStage())
     return wait.emitOpError() << "stage: expected that of the slot that gave "
                                  "the phase, got another value";
   return success();

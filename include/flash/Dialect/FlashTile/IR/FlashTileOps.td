@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // The core every target shares: moving tiles, waiting, computing. The rest is
-// in FlashTileBarrierOps.td (barriers, roles), FlashTileAsyncOps.td (TMA,
-// asynchronous products, gather, atomics) and FlashTileTmemOps.td.
+// in FlashTileBarriers.td (barriers, roles), FlashTileAsync.td (TMA,
+// asynchronous products, gather, atomics) and FlashTileTensorMemory.td.
 //
 // Constraints are numbered T1, T2, ...; docs/Dialects/FlashTile.md lists them.
 //
@@ -16,9 +16,9 @@
 #ifndef FLASH_DIALECT_FLASHTILE_IR_FLASHTILEOPS_TD
 #define FLASH_DIALECT_FLASHTILE_IR_FLASHTILEOPS_TD
 
-include "flash/Dialect/FlashTile/IR/FlashTileAsyncOps.td"
-include "flash/Dialect/FlashTile/IR/FlashTileBarrierOps.td"
-include "flash/Dialect/FlashTile/IR/FlashTileTmemOps.td"
+include "flash/Dialect/FlashTile/IR/FlashTileAsync.td"
+include "flash/Dialect/FlashTile/IR/FlashTileBarriers.td"
+include "flash/Dialect/FlashTile/IR/FlashTileTensorMemory.td"
 include "flash/Dialect/FlashTile/IR/FlashTileTypes.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -31,11 +31,18 @@ def FlashTile_AllocOp : FlashTile_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
   let summary = "a shared-memory buffer";
   let description = [{
     Allocates a buffer that lives for the whole kernel. `offset` (bytes from the
-    start of the CTA's dynamic shared memory, a multiple of 128) is set by
+    start of the CTA's dynamic shared memory) is set by
     `--flash-tile-plan-shared`; buffers with disjoint live ranges may overlap.
+    Constraint T6: a multiple of 128, which TMA and wgmma swizzles need.
 
     ```mlir
-    %k = flash_tile.alloc : !flash_tile.buffer<2x64x128xbf16>
+    func.func @alloc(
+        ) {
+      %k = flash_tile.alloc : !flash_tile.buffer<2x64x128xbf16>
+      %v = flash_tile.alloc {offset = 32768 : i64}
+        : !flash_tile.buffer<2x64x128xbf16>
+      return
+    }
     ```
   }];
   let arguments = (ins OptionalAttr<I64Attr>:$offset);
@@ -47,11 +54,16 @@ def FlashTile_AllocOp : FlashTile_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
 def FlashTile_StageOp : FlashTile_Op<"stage", [Pure]> {
   let summary = "view of one stage of a buffer";
   let description = [{
-    `index` must lie in [0, stages).
+    Constraint T7: the view is one stage of the buffer; a constant `index` lies
+    in [0, stages).
 
     ```mlir
-    %v = flash_tile.stage %k[%i]
-      : !flash_tile.buffer<2x64x128xbf16> -> !flash_tile.view<64x128xbf16>
+    func.func @stage(
+        %k: !flash_tile.buffer<2x64x128xbf16>, %i: index) {
+      %v = flash_tile.stage %k[%i]
+        : !flash_tile.buffer<2x64x128xbf16> -> !flash_tile.view<64x128xbf16>
+      return
+    }
     ```
   }];
   let arguments = (ins FlashTile_BufferType:$buffer, Index:$index);
@@ -64,6 +76,20 @@ def FlashTile_StageOp : FlashTile_Op<"stage", [Pure]> {
 def FlashTile_LocalLoadOp
     : FlashTile_Op<"local_load", [MemoryEffects<[MemRead]>]> {
   let summary = "shared memory to registers";
+  let description = [{
+    Each thread reads the elements that the result's layout gives it; the layout
+    and the swizzle together decide between `ldmatrix` and plain loads.
+    Constraint T8: the view's shape and element type.
+
+    ```mlir
+    func.func @local_load(
+        %v: !flash_tile.view<64x128xbf16>) {
+      %t = flash_tile.local_load %v
+        : !flash_tile.view<64x128xbf16> -> tensor<64x128xbf16>
+      return
+    }
+    ```
+  }];
   let arguments = (ins FlashTile_ViewType:$source);
   let results = (outs FlashTile_Tile:$result);
   let assemblyFormat = "$source attr-dict `:` qualified(type($source)) `->` type($result)";
@@ -73,6 +99,19 @@ def FlashTile_LocalLoadOp
 def FlashTile_LocalStoreOp
     : FlashTile_Op<"local_store", [MemoryEffects<[MemWrite]>]> {
   let summary = "registers to shared memory";
+  let description = [{
+    The converse of `local_load`; other threads see it after a barrier.
+    Constraint T8.
+
+    ```mlir
+    func.func @local_store(
+        %t: tensor<64x128xbf16>, %v: !flash_tile.view<64x128xbf16>) {
+      flash_tile.local_store %t, %v
+        : tensor<64x128xbf16>, !flash_tile.view<64x128xbf16>
+      return
+    }
+    ```
+  }];
   let arguments = (ins FlashTile_Tile:$value, FlashTile_ViewType:$dest);
   let assemblyFormat = "$value `,` $dest attr-dict `:` type($value) `,` qualified(type($dest))";
   let hasVerifier = 1;
@@ -87,11 +126,17 @@ def FlashTile_LoadOp : FlashTile_Op<"load", [MemoryEffects<[MemRead]>]> {
   let description = [{
     Reads the tile whose first element is `source[indices]`; the tile's axes
     are the memref's last ones. Elements outside the memref's extents are zero
-    and are never touched in memory.
+    and are never touched in memory. Constraint T9: the memref's element type, at
+    most its rank, one index per axis of it.
 
     ```mlir
-    %t = flash_tile.load %K[%b, %h, %j, %c0]
-      : memref<?x?x?x128xbf16> -> tensor<64x128xbf16>
+    func.func @load(
+        %K: memref<?x?x?x128xbf16>, %b: index, %h: index, %row: index,
+        %col: index) {
+      %t = flash_tile.load %K[%b, %h, %row, %col]
+        : memref<?x?x?x128xbf16> -> tensor<64x128xbf16>
+      return
+    }
     ```
   }];
   let arguments = (ins AnyMemRef:$source, Variadic<Index>:$indices);
@@ -103,6 +148,21 @@ def FlashTile_LoadOp : FlashTile_Op<"load", [MemoryEffects<[MemRead]>]> {
 
 def FlashTile_StoreOp : FlashTile_Op<"store", [MemoryEffects<[MemWrite]>]> {
   let summary = "registers to global memory, dropped outside the memref";
+  let description = [{
+    The converse of `load`: the tile's first element goes to `dest[indices]`,
+    elements outside the memref's extents are dropped. Of replicated elements
+    any one thread's copy is written. Constraint T9.
+
+    ```mlir
+    func.func @store(
+        %t: tensor<64x128xbf16>, %O: memref<?x?x?x128xbf16>, %b: index,
+        %h: index, %row: index, %col: index) {
+      flash_tile.store %t, %O[%b, %h, %row, %col]
+        : tensor<64x128xbf16>, memref<?x?x?x128xbf16>
+      return
+    }
+    ```
+  }];
   let arguments = (ins FlashTile_Tile:$value, AnyMemRef:$dest,
                        Variadic<Index>:$indices);
   let assemblyFormat =
@@ -121,11 +181,19 @@ def FlashTile_CopyAsyncOp
     then undefined). `in_bounds` promises that no row lies outside the memref.
     `alignment` (bytes, 16, 8, 4 or 2) is what base and rows are known to be
     aligned to; where it is less than 16 the lowering takes the widest copy that
-    the strides allow at run time. Every copy is one commit group.
+    the strides allow at run time. Every copy is one commit group. Constraints:
+    T9, T10 (a future of the destination; that alignment), P12 (somebody waits),
+    P13 (read after wait and barrier), P14 (overwritten after the readers).
 
     ```mlir
-    %f = flash_tile.copy_async %K[%b, %h, %j, %c0] to %view if %more
-      : memref<?x?x?x128xbf16> to !flash_tile.view<64x128xbf16>
+    func.func @copy_async(
+        %K: memref<?x?x?x128xbf16>, %b: index, %h: index, %row: index,
+        %col: index, %v: !flash_tile.view<64x128xbf16>, %more: i1) {
+      %f = flash_tile.copy_async %K[%b, %h, %row, %col] to %v if %more
+        : memref<?x?x?x128xbf16> to !flash_tile.view<64x128xbf16>
+        -> !flash_tile.future<!flash_tile.view<64x128xbf16>>
+      return
+    }
     ```
   }];
   let arguments = (ins AnyMemRef:$source, Variadic<Index>:$indices,
@@ -155,8 +223,13 @@ def FlashTile_WaitOp
     when its source may be overwritten; with `visible`, when other CTAs see it.
 
     ```mlir
-    %kv = flash_tile.wait %f {in_flight = 1 : i64}
-      : !flash_tile.future<!flash_tile.view<64x128xbf16>>
+    func.func @wait(
+        %f: !flash_tile.future<!flash_tile.view<64x128xbf16>>) {
+      %v = flash_tile.wait %f {in_flight = 1 : i64}
+        : !flash_tile.future<!flash_tile.view<64x128xbf16>>
+      gpu.barrier
+      return
+    }
     ```
   }];
   let arguments = (ins Variadic<FlashTile_FutureType>:$futures,
@@ -181,9 +254,19 @@ def FlashTile_DotOp : FlashTile_Op<"dot", [
     is not transposed may have more columns than the accumulator (its rows are
     padded to 16-byte chunks): the further ones are not read.
 
+    Constraints: T12 (extents and element types agree), T13 (if the accumulator
+    has an mma or wgmma layout: depth a multiple of 32 bytes, f32 or f16
+    accumulator, register operands as the instruction reads them).
+
     ```mlir
-    %s = flash_tile.dot %q, %k, %zero {transpose_b}
-      : tensor<128x128xbf16>, !flash_tile.view<64x128xbf16>, tensor<128x64xf32>
+    func.func @dot(
+        %q: tensor<128x128xbf16>, %k: !flash_tile.view<64x128xbf16>,
+        %zero: tensor<128x64xf32>) {
+      %s = flash_tile.dot %q, %k, %zero {transpose_b}
+        : tensor<128x128xbf16>, !flash_tile.view<64x128xbf16>,
+          tensor<128x64xf32>
+      return
+    }
     ```
   }];
   let arguments = (ins FlashTile_DotOperand:$a, FlashTile_DotOperand:$b,
@@ -200,8 +283,17 @@ def FlashTile_DotOp : FlashTile_Op<"dot", [
 def FlashTile_ReduceOp : FlashTile_Op<"reduce", [Pure]> {
   let summary = "reduction of a tile over one axis";
   let description = [{
+    Drops one axis of a tile of rank 2 or more. The result's layout is the slice
+    of the source's (`Layout::slice`): every thread that held an element of the
+    row holds the result. Constraint T14.
+
     ```mlir
-    %m = flash_tile.reduce max %s axis 1 : tensor<128x64xf32> -> tensor<128xf32>
+    func.func @reduce(
+        %s: tensor<128x64xf32>) {
+      %m = flash_tile.reduce max %s axis 1
+        : tensor<128x64xf32> -> tensor<128xf32>
+      return
+    }
     ```
   }];
   let arguments = (ins FlashTile_ReduceKind:$kind, FlashTile_Tile:$source,
@@ -213,11 +305,41 @@ def FlashTile_ReduceOp : FlashTile_Op<"reduce", [Pure]> {
   let hasVerifier = 1;
 }
 
+def FlashTile_AnyOp : FlashTile_Op<"any", [Pure]> {
+  let summary = "whether an element that this warp holds is true";
+  let description = [{
+    A vote (`vote.sync.any`): the same in all lanes of a warp, not in all warps.
+    Guards work that is needed by few rows, such as the lazy rescale.
+
+    ```mlir
+    func.func @any(
+        %grown: tensor<128xi1>) {
+      %some = flash_tile.any %grown : tensor<128xi1>
+      return
+    }
+    ```
+
+    Constraint T18: a tile of i1.
+  }];
+  let arguments = (ins RankedTensorOf<[I1]>:$source);
+  let results = (outs I1:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source)";
+}
+
 def FlashTile_ExpandOp : FlashTile_Op<"expand", [Pure]> {
   let summary = "broadcast of a vector along a new axis";
   let description = [{
+    Element (..., i, ...) of the result is that of the source without the new
+    axis. The source's layout is the slice of the result's, so that nothing
+    moves. Constraint T14.
+
     ```mlir
-    %t = flash_tile.expand %m axis 1 : tensor<128xf32> -> tensor<128x64xf32>
+    func.func @expand(
+        %m: tensor<128xf32>) {
+      %t = flash_tile.expand %m axis 1
+        : tensor<128xf32> -> tensor<128x64xf32>
+      return
+    }
     ```
   }];
   let arguments = (ins FlashTile_Tile:$source, I64Attr:$axis);
@@ -231,9 +353,14 @@ def FlashTile_IndexOp : FlashTile_Op<"index", [Pure]> {
   let summary = "each element's own coordinate along one axis";
   let description = [{
     Tile-relative and logical: the same under every layout and permutation.
+    Constraint T15: i32, and an axis of the tile.
 
     ```mlir
-    %k = flash_tile.index axis 1 : tensor<128x64xi32>
+    func.func @index(
+        ) {
+      %key = flash_tile.index axis 1 : tensor<128x64xi32>
+      return
+    }
     ```
   }];
   let arguments = (ins I64Attr:$axis);
@@ -244,6 +371,17 @@ def FlashTile_IndexOp : FlashTile_Op<"index", [Pure]> {
 
 def FlashTile_SplatOp : FlashTile_Op<"splat", [Pure]> {
   let summary = "a tile whose elements all equal one scalar";
+  let description = [{
+    Constraint T16: the element type is the scalar's.
+
+    ```mlir
+    func.func @splat(
+        %x: f32) {
+      %t = flash_tile.splat %x : f32 -> tensor<128x64xf32>
+      return
+    }
+    ```
+  }];
   let arguments = (ins AnyTypeOf<[AnyFloat, AnySignlessInteger]>:$value);
   let results = (outs FlashTile_Tile:$result);
   let assemblyFormat = "$value attr-dict `:` type($value) `->` type($result)";
@@ -256,7 +394,20 @@ def FlashTile_ConvertLayoutOp : FlashTile_Op<"convert_layout", [Pure]> {
     The one op whose lowering moves data between threads and registers.
     `--flash-tile-permute-registers` decides how and records it: register `r` of
     the result is register `permutation[r]` of the source in the same thread; an
-    empty permutation is the identity.
+    empty permutation is the identity. Constraint T17: one shape and element
+    type, a layout on both sides.
+
+    ```mlir
+    #columns = #flash_tile.layout<register = [[0, 1]],
+        lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+    #rows = #flash_tile.layout<register = [[4, 0]],
+        lane = [[0, 1], [0, 2], [0, 4], [1, 0], [2, 0]]>
+    func.func @convert_layout(%t: tensor<8x8xf32, #columns>) {
+      %r = flash_tile.convert_layout %t
+        : tensor<8x8xf32, #columns> -> tensor<8x8xf32, #rows>
+      return
+    }
+    ```
   }];
   let arguments = (ins FlashTile_Tile:$source,
                        OptionalAttr<DenseI64ArrayAttr>:$permutation);
@@ -278,7 +429,11 @@ def FlashTile_InRangeOp : FlashTile_Op<"in_range", [Pure]> {
     outside the loop.
 
     ```mlir
-    %full = flash_tile.in_range %j from %lo to %hi
+    func.func @in_range(
+        %j: index, %lo: index, %hi: index) {
+      %full = flash_tile.in_range %j from %lo to %hi
+      return
+    }
     ```
   }];
   let arguments = (ins Index:$value, Index:$lower, Index:$upper);

@@ -248,4 +248,34 @@ def FlashTilePermuteRegisters : Pass<"flash-tile-permute-registers"> {
   ];
 }
 
+def FlashTileVerify : Pass<"flash-tile-verify"> {
+  let summary = "Check a whole tile program for what no single op can see";
+  let description = [{
+    Checks each kernel (function) for the constraints P1 to P14 of
+    docs/Dialects/FlashTile.md: layouts of elementwise ops agree; barriers have
+    signallers, waiters and as many arrivals and bytes as declared; phases
+    alternate; a tile is read after a wait, and overwritten after its readers.
+    Programs with `flash_tile.warp_groups` are checked by that op's verifier
+    already; this is for a single instruction stream with cp.async.
+
+    ```mlir
+    func.func @wait_barrier_read(%q: tensor<64x64xf16>, %K: memref<64x64xf16>, %s: tensor<64x64xf32>) -> tensor<64x64xf32> {
+      %c0 = arith.constant 0 : index
+      %buffer = flash_tile.alloc : !flash_tile.buffer<1x64x64xf16>
+      %stage = flash_tile.stage %buffer[%c0] : !flash_tile.buffer<1x64x64xf16> -> !flash_tile.view<64x64xf16>
+      %future = flash_tile.copy_async %K[%c0, %c0] to %stage
+        : memref<64x64xf16> to !flash_tile.view<64x64xf16> -> !flash_tile.future<!flash_tile.view<64x64xf16>>
+      %k = flash_tile.wait %future : !flash_tile.future<!flash_tile.view<64x64xf16>>
+      gpu.barrier
+      %r = flash_tile.dot %q, %k, %s {transpose_b} : tensor<64x64xf16>, !flash_tile.view<64x64xf16>, tensor<64x64xf32>
+      return %r : tensor<64x64xf32>
+    }
+    ```
+
+    Needs nothing. Leaves the program as it is. Refuses, with an error at the op
+    and a note at its counterpart: every violation. It is conservative: a wait
+    must dominate what it protects.
+  }];
+}
+
 #endif // FLASH_DIALECT_FLASHTILE_TRANSFORMS_PASSES_TD

@@ -1,4 +1,4 @@
-//===- FlashTileBarrierOps.cpp - Barriers and roles -----------------------===//
+//===- FlashTileBarriers.cpp - Barriers and roles -----------------------===//
 //
 // Part of the Flash project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

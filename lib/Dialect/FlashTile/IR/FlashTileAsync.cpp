@@ -1,4 +1,4 @@
-//===- FlashTileAsyncOps.cpp - TMA, asynchronous products -----------------===//
+//===- FlashTileAsync.cpp - TMA, asynchronous products -----------------===//
 //
 // Part of the Flash project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- FlashTileAsyncOps.td - TMA, asynchronous products -*- tablegen -*-===//
+//===- FlashTileAsync.td - TMA, asynchronous products -*- tablegen -*-===//
 //
 // Part of the Flash project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -11,8 +11,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef FLASH_DIALECT_FLASHTILE_IR_FLASHTILEASYNCOPS_TD
-#define FLASH_DIALECT_FLASHTILE_IR_FLASHTILEASYNCOPS_TD
+#ifndef FLASH_DIALECT_FLASHTILE_IR_FLASHTILEASYNC_TD
+#define FLASH_DIALECT_FLASHTILE_IR_FLASHTILEASYNC_TD
 
 include "flash/Dialect/FlashTile/IR/FlashTileTypes.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -28,8 +28,12 @@ def FlashTile_ViewSliceOp : FlashTile_Op<"view_slice", [Pure]> {
     extent. `row` must be a multiple of 8, the period of the swizzles.
 
     ```mlir
-    %half = flash_tile.view_slice %v[%row]
-      : !flash_tile.view<128x64xbf16> -> !flash_tile.view<64x64xbf16>
+    func.func @view_slice(
+        %v: !flash_tile.view<128x64xbf16>, %row: index) {
+      %half = flash_tile.view_slice %v[%row]
+        : !flash_tile.view<128x64xbf16> -> !flash_tile.view<64x64xbf16>
+      return
+    }
     ```
 
     Constraint T30: same columns, element type, swizzle and order; rows a
@@ -51,8 +55,12 @@ def FlashTile_TransposeOp : FlashTile_Op<"transpose", [Pure]> {
     major-ness bits of wgmma and tcgen05 descriptors).
 
     ```mlir
-    %t = flash_tile.transpose %v : !flash_tile.view<64x128xbf16>
-      -> !flash_tile.view<128x64xbf16, transposed>
+    func.func @transpose(
+        %v: !flash_tile.view<64x128xbf16>) {
+      %t = flash_tile.transpose %v : !flash_tile.view<64x128xbf16>
+        -> !flash_tile.view<128x64xbf16, transposed>
+      return
+    }
     ```
 
     Constraint T31: the result has the extents exchanged, and `transposed` is
@@ -79,8 +87,12 @@ def FlashTile_TensorMapOp : FlashTile_Op<"tensor_map", [Pure]> {
     write nothing there.
 
     ```mlir
-    %map = flash_tile.tensor_map %K : memref<?x?x?x128xbf16>
-      -> !flash_tile.tensor_map<1x1x64x128xbf16>
+    func.func @tensor_map(
+        %K: memref<?x?x?x128xbf16>) {
+      %map = flash_tile.tensor_map %K : memref<?x?x?x128xbf16>
+        -> !flash_tile.tensor_map<1x1x64x128xbf16>
+      return
+    }
     ```
 
     Constraint T27: as many axes, and the element type, of the memref; its last
@@ -106,9 +118,17 @@ def FlashTile_CopyTmaOp : FlashTile_Op<"copy_tma", [
     CTA of the mask is taken to copy its own share.
 
     ```mlir
-    flash_tile.copy_tma %map[%b, %h, %k0, %c0] to %v signal %full[%stage]
-      : !flash_tile.tensor_map<1x1x64x128xbf16> to
-        !flash_tile.view<64x128xbf16>, !flash_tile.barrier<2>
+    func.func @copy_tma(
+        %map: !flash_tile.tensor_map<1x1x64x128xbf16>, %b: index, %h: index,
+        %row: index, %col: index, %v: !flash_tile.view<64x128xbf16>,
+        %ring: !flash_tile.barrier<2>, %stage: index) {
+      flash_tile.barrier.expect %ring[%stage] bytes 16384
+        : !flash_tile.barrier<2>
+      flash_tile.copy_tma %map[%b, %h, %row, %col] to %v signal %ring[%stage]
+        : !flash_tile.tensor_map<1x1x64x128xbf16> to
+          !flash_tile.view<64x128xbf16>, !flash_tile.barrier<2>
+      return
+    }
     ```
 
     Constraints: T23, T28 (the view is made of whole boxes, of the map's element
@@ -147,10 +167,18 @@ def FlashTile_StoreTmaOp : FlashTile_BulkStoreOp<"store_tma"> {
     must have been written by the async proxy or a `proxy_fence` must separate.
 
     ```mlir
-    %f = flash_tile.store_tma %v to %map[%b, %h, %q0, %c0]
-      : !flash_tile.view<64x128xbf16> to
-        !flash_tile.tensor_map<1x1x64x128xbf16>
-      -> !flash_tile.future<!flash_tile.view<64x128xbf16>>
+    func.func @store_tma(
+        %v: !flash_tile.view<64x128xbf16>,
+        %map: !flash_tile.tensor_map<1x1x64x128xbf16>, %b: index, %h: index,
+        %row: index, %col: index) {
+      %f = flash_tile.store_tma %v to %map[%b, %h, %row, %col]
+        : !flash_tile.view<64x128xbf16> to
+          !flash_tile.tensor_map<1x1x64x128xbf16>
+        -> !flash_tile.future<!flash_tile.view<64x128xbf16>>
+      %free = flash_tile.wait %f
+        : !flash_tile.future<!flash_tile.view<64x128xbf16>>
+      return
+    }
     ```
 
     Constraints: T10 (the future's view is the source), T28.
@@ -165,9 +193,17 @@ def FlashTile_ReduceAddTmaOp : FlashTile_BulkStoreOp<"reduce_add_tma"> {
     {visible}` before the next writer is told.
 
     ```mlir
-    %f = flash_tile.reduce_add_tma %v to %map[%b, %h, %q0, %c0]
-      : !flash_tile.view<64x64xf32> to !flash_tile.tensor_map<1x1x64x64xf32>
-      -> !flash_tile.future<!flash_tile.view<64x64xf32>>
+    func.func @reduce_add_tma(
+        %dq: !flash_tile.view<64x64xf32>,
+        %map: !flash_tile.tensor_map<1x1x64x64xf32>, %b: index, %h: index,
+        %row: index, %col: index) {
+      %f = flash_tile.reduce_add_tma %dq to %map[%b, %h, %row, %col]
+        : !flash_tile.view<64x64xf32> to !flash_tile.tensor_map<1x1x64x64xf32>
+        -> !flash_tile.future<!flash_tile.view<64x64xf32>>
+      %done = flash_tile.wait %f {visible}
+        : !flash_tile.future<!flash_tile.view<64x64xf32>>
+      return
+    }
     ```
 
     Constraints: T10, T28.
@@ -186,8 +222,13 @@ def FlashTile_AtomicAddOp : FlashTile_Op<"atomic_add", [
     particular order.
 
     ```mlir
-    flash_tile.atomic_add %dq, %dQ[%b, %h, %q0, %c0]
-      : tensor<64x128xf32>, memref<?x?x?x128xf32>
+    func.func @atomic_add(
+        %dq: tensor<64x128xf32>, %dQ: memref<?x?x?x128xf32>, %b: index,
+        %h: index, %row: index, %col: index) {
+      flash_tile.atomic_add %dq, %dQ[%b, %h, %row, %col]
+        : tensor<64x128xf32>, memref<?x?x?x128xf32>
+      return
+    }
     ```
 
     Constraints: T9, T32 (f32, f16 or bf16).
@@ -209,9 +250,14 @@ def FlashTile_GatherOp : FlashTile_Op<"gather", [MemoryEffects<[MemRead]>]> {
     of a cache, or documents packed one after the other.
 
     ```mlir
-    %t = flash_tile.gather %K[%b, %h, %c0, %c0] rows %rows if %valid
-      : memref<?x?x?x128xbf16>, tensor<64xi32>, tensor<64xi1>
-      -> tensor<64x128xbf16>
+    func.func @gather(
+        %K: memref<?x?x?x128xbf16>, %b: index, %h: index, %row: index,
+        %col: index, %rows: tensor<64xi32>, %valid: tensor<64xi1>) {
+      %t = flash_tile.gather %K[%b, %h, %row, %col] rows %rows if %valid
+        : memref<?x?x?x128xbf16>, tensor<64xi32>, tensor<64xi1>
+        -> tensor<64x128xbf16>
+      return
+    }
     ```
 
     Constraints: T9, T29 (a result of rank 2; i32 rows and i1 validity, one per
@@ -242,10 +288,15 @@ def FlashTile_DotAsyncOp : FlashTile_Op<"dot_async", [
     belong to it until `flash_tile.wait` on the future.
 
     ```mlir
-    %f = flash_tile.dot_async %q, %k, %zero {transpose_b}
-      : !flash_tile.view<64x128xbf16>, !flash_tile.view<128x128xbf16>,
-        tensor<64x128xf32>
-    %s = flash_tile.wait %f : !flash_tile.future<tensor<64x128xf32>>
+    func.func @dot_async(
+        %q: !flash_tile.view<64x128xbf16>,
+        %k: !flash_tile.view<128x128xbf16>, %zero: tensor<64x128xf32>) {
+      %f = flash_tile.dot_async %q, %k, %zero {transpose_b}
+        : !flash_tile.view<64x128xbf16>, !flash_tile.view<128x128xbf16>,
+          tensor<64x128xf32>
+      %s = flash_tile.wait %f : !flash_tile.future<tensor<64x128xf32>>
+      return
+    }
     ```
 
     Constraints: T12, T13, T36 (b in shared memory; inside a role whole warp
@@ -262,4 +313,4 @@ def FlashTile_DotAsyncOp : FlashTile_Op<"dot_async", [
   let hasVerifier = 1;
 }
 
-#endif // FLASH_DIALECT_FLASHTILE_IR_FLASHTILEASYNCOPS_TD
+#endif // FLASH_DIALECT_FLASHTILE_IR_FLASHTILEASYNC_TD

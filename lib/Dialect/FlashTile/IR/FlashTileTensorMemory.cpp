@@ -1,4 +1,4 @@
-//===- FlashTileTmemOps.cpp - Tensor memory -------------------------------===//
+//===- FlashTileTensorMemory.cpp - Tensor memory -------------------------------===//
 //
 // Part of the Flash project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -8,6 +8,7 @@
 #include "OpVerifiers.h"
 #include "flash/Dialect/FlashTile/IR/FlashTile.h"
 #include "flash/Dialect/FlashTile/IR/Layout.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::flash_tile;
@@ -26,9 +27,11 @@ LogicalResult TmemAllocOp::verify() {
 }
 
 LogicalResult TmemViewOp::verify() {
-  const int64_t first = static_cast<int64_t>(getColumn());
   const int64_t columns = getResult().getType().getColumns();
   const int64_t limit = getSource().getType().getColumns();
+  IntegerAttr constant;
+  matchPattern(getColumn(), m_Constant(&constant));
+  const int64_t first = constant ? constant.getInt() : 0;
   if (first < 0 || first + columns > limit)
     return emitOpError() << "columns: expected to end by " << limit
                          << " (of the source), got " << first << " to "

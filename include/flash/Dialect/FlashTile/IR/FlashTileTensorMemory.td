@@ -1,4 +1,4 @@
-//===- FlashTileTmemOps.td - Tensor memory -*- tablegen -*-===//
+//===- FlashTileTensorMemory.td - Tensor memory -*- tablegen -*-===//
 //
 // Part of the Flash project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -10,8 +10,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef FLASH_DIALECT_FLASHTILE_IR_FLASHTILETMEMOPS_TD
-#define FLASH_DIALECT_FLASHTILE_IR_FLASHTILETMEMOPS_TD
+#ifndef FLASH_DIALECT_FLASHTILE_IR_FLASHTILETENSORMEMORY_TD
+#define FLASH_DIALECT_FLASHTILE_IR_FLASHTILETENSORMEMORY_TD
 
 include "flash/Dialect/FlashTile/IR/FlashTileTypes.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -24,7 +24,11 @@ def FlashTile_TmemAllocOp : FlashTile_Op<"tmem.alloc", [
     kernel's allocs together are one allocation.
 
     ```mlir
-    %s0 = flash_tile.tmem.alloc column 0 : !flash_tile.tmem<128x128xf32>
+    func.func @tmem_alloc(
+        ) {
+      %s0 = flash_tile.tmem.alloc column 0 : !flash_tile.tmem<128x128xf32>
+      return
+    }
     ```
 
     Constraints: T41 (inside the 512 columns), P9 (the kernel's allocs do not
@@ -42,19 +46,24 @@ def FlashTile_TmemViewOp : FlashTile_Op<"tmem.view", [Pure]> {
   let summary = "some columns of a tile, possibly as another element type";
   let description = [{
     `column` counts 32-bit columns from the tile's first. P over the upper half
-    of S:
+    of S (`%c64` being 64):
 
     ```mlir
-    %p0 = flash_tile.tmem.view %s0 column 64
-      : !flash_tile.tmem<128x128xf32> -> !flash_tile.tmem<128x128xbf16>
+    func.func @tmem_view(
+        %s0: !flash_tile.tmem<128x128xf32>) {
+      %c64 = arith.constant 64 : index
+      %p0 = flash_tile.tmem.view %s0[%c64]
+        : !flash_tile.tmem<128x128xf32> -> !flash_tile.tmem<128x128xbf16>
+      return
+    }
     ```
 
-    Constraint T42: inside the source.
+    Constraint T42: inside the source, if the column is constant.
   }];
-  let arguments = (ins FlashTile_TmemType:$source, I64Attr:$column);
+  let arguments = (ins FlashTile_TmemType:$source, Index:$column);
   let results = (outs FlashTile_TmemType:$result);
   let assemblyFormat = [{
-    $source `column` $column attr-dict `:` qualified(type($source)) `->`
+    $source `[` $column `]` attr-dict `:` qualified(type($source)) `->`
     qualified(type($result))
   }];
   let hasVerifier = 1;
@@ -68,9 +77,13 @@ def FlashTile_TmemLoadOp : FlashTile_Op<"tmem.load", [
     thread, so row reductions need no shuffle.
 
     ```mlir
-    %f = flash_tile.tmem.load %s0 : !flash_tile.tmem<128x128xf32>
-      -> !flash_tile.future<tensor<128x128xf32>>
-    %s = flash_tile.wait %f : !flash_tile.future<tensor<128x128xf32>>
+    func.func @tmem_load(
+        %s0: !flash_tile.tmem<128x128xf32>) {
+      %f = flash_tile.tmem.load %s0 : !flash_tile.tmem<128x128xf32>
+        -> !flash_tile.future<tensor<128x128xf32>>
+      %s = flash_tile.wait %f : !flash_tile.future<tensor<128x128xf32>>
+      return
+    }
     ```
 
     Constraints: T43 (the shape and element type of the tile; its layout, if
@@ -92,8 +105,12 @@ def FlashTile_TmemStoreOp : FlashTile_Op<"tmem.store", [
     `tcgen05.st` and its wait: complete when the op is.
 
     ```mlir
-    flash_tile.tmem.store %p, %p0
-      : tensor<128x128xbf16>, !flash_tile.tmem<128x128xbf16>
+    func.func @tmem_store(
+        %p: tensor<128x128xbf16>, %p0: !flash_tile.tmem<128x128xbf16>) {
+      flash_tile.tmem.store %p, %p0
+        : tensor<128x128xbf16>, !flash_tile.tmem<128x128xbf16>
+      return
+    }
     ```
 
     Constraints: T43, P10.
@@ -116,9 +133,15 @@ def FlashTile_TmemDotOp : FlashTile_Op<"tmem.dot", [
     it has signalled its barrier.
 
     ```mlir
-    flash_tile.tmem.dot %q, %k, %s0 accumulate %false {transpose_b}
-      : !flash_tile.view<128x128xbf16>, !flash_tile.view<128x128xbf16>,
-        !flash_tile.tmem<128x128xf32>
+    func.func @tmem_dot(
+        %q: !flash_tile.view<128x128xbf16>,
+        %k: !flash_tile.view<128x128xbf16>, %s0: !flash_tile.tmem<128x128xf32>) {
+      %false = arith.constant false
+      flash_tile.tmem.dot %q, %k, %s0 accumulate %false {transpose_b}
+        : !flash_tile.view<128x128xbf16>, !flash_tile.view<128x128xbf16>,
+          !flash_tile.tmem<128x128xf32>
+      return
+    }
     ```
 
     Constraints: T12, T44 (f32 accumulator; 16-bit depth a multiple of 16;
@@ -145,7 +168,11 @@ def FlashTile_CommitOp : FlashTile_Op<"commit", [
     accumulators read.
 
     ```mlir
-    flash_tile.commit %s_full[%c0] : !flash_tile.barrier<2>
+    func.func @commit(
+        %s_full: !flash_tile.barrier<2>, %s: index) {
+      flash_tile.commit %s_full[%s] : !flash_tile.barrier<2>
+      return
+    }
     ```
 
     Constraints: T23, P1, P2.
@@ -157,4 +184,4 @@ def FlashTile_CommitOp : FlashTile_Op<"commit", [
   let hasVerifier = 1;
 }
 
-#endif // FLASH_DIALECT_FLASHTILE_IR_FLASHTILETMEMOPS_TD
+#endif // FLASH_DIALECT_FLASHTILE_IR_FLASHTILETENSORMEMORY_TD

@@ -1,4 +1,4 @@
-//===- FlashTileBarrierOps.td - Barriers and roles -*- tablegen -*-===//
+//===- FlashTileBarriers.td - Barriers and roles -*- tablegen -*-===//
 //
 // Part of the Flash project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -13,8 +13,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef FLASH_DIALECT_FLASHTILE_IR_FLASHTILEBARRIEROPS_TD
-#define FLASH_DIALECT_FLASHTILE_IR_FLASHTILEBARRIEROPS_TD
+#ifndef FLASH_DIALECT_FLASHTILE_IR_FLASHTILEBARRIERS_TD
+#define FLASH_DIALECT_FLASHTILE_IR_FLASHTILEBARRIERS_TD
 
 include "flash/Dialect/FlashTile/IR/FlashTileTypes.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -37,7 +37,11 @@ def FlashTile_SlotOp : FlashTile_Op<"slot", [Pure]> {
     counts as having completed the phase before its first.
 
     ```mlir
-    %stage, %phase = flash_tile.slot %n of 2
+    func.func @slot(
+        %n: index) {
+      %stage, %phase = flash_tile.slot %n of 2
+      return
+    }
     ```
 
     Constraint T21: at least one stage.
@@ -61,7 +65,11 @@ def FlashTile_BarrierInitOp : FlashTile_Op<"barrier.init", [
     one; other CTAs of a cluster after a cluster barrier.
 
     ```mlir
-    %full = flash_tile.barrier.init arrivals 1 : !flash_tile.barrier<2>
+    func.func @barrier_init(
+        ) {
+      %full = flash_tile.barrier.init arrivals 1 : !flash_tile.barrier<2>
+      return
+    }
     ```
 
     Constraints: T22 (arrivals from 1 to 2^20 - 1), P1 (somebody waits, and
@@ -93,9 +101,13 @@ def FlashTile_BarrierArriveOp : FlashTile_Op<"barrier.arrive", [
     one if absent.
 
     ```mlir
-    flash_tile.barrier.arrive per role %empty[%stage] : !flash_tile.barrier<2>
-    flash_tile.barrier.arrive per warp %empty[%stage] cluster %rank
-      : !flash_tile.barrier<2>
+    func.func @barrier_arrive(
+        %ring: !flash_tile.barrier<2>, %stage: index, %rank: i32) {
+      flash_tile.barrier.arrive per role %ring[%stage] : !flash_tile.barrier<2>
+      flash_tile.barrier.arrive per warp %ring[%stage] cluster %rank
+        : !flash_tile.barrier<2>
+      return
+    }
     ```
 
     Constraints: T23 (stage in range), P1, P2, P7 (not while an asynchronous
@@ -121,7 +133,12 @@ def FlashTile_BarrierExpectOp : FlashTile_Op<"barrier.expect", [
     (`mbarrier.arrive.expect_tx`).
 
     ```mlir
-    flash_tile.barrier.expect %full[%stage] bytes 32768 : !flash_tile.barrier<2>
+    func.func @barrier_expect(
+        %ring: !flash_tile.barrier<2>, %stage: index) {
+      flash_tile.barrier.expect %ring[%stage] bytes 32768
+        : !flash_tile.barrier<2>
+      return
+    }
     ```
 
     Constraints: T23, T24 (bytes positive and below 2^20), P2, P3 (as many bytes
@@ -145,7 +162,13 @@ def FlashTile_BarrierWaitOp : FlashTile_Op<"barrier.wait", [
     delivered, are visible afterwards.
 
     ```mlir
-    flash_tile.barrier.wait %full[%stage] phase %phase : !flash_tile.barrier<2>
+    func.func @barrier_wait(
+        %ring: !flash_tile.barrier<2>, %n: index) {
+      %stage, %phase = flash_tile.slot %n of 2
+      flash_tile.barrier.wait %ring[%stage] phase %phase
+        : !flash_tile.barrier<2>
+      return
+    }
     ```
 
     Constraints: T23, P1 (a role, not necessarily another one, signals it), P4
@@ -181,7 +204,11 @@ def FlashTile_NamedBarrierArriveOp
     `bar.arrive`: the role's threads are counted and go on.
 
     ```mlir
-    flash_tile.named_barrier.arrive 2 threads 256
+    func.func @named_barrier_arrive(
+        ) {
+      flash_tile.named_barrier.arrive 2 threads 256
+      return
+    }
     ```
 
     Constraints: T25 (id 1 to 15, 0 is the whole CTA's; threads a multiple of
@@ -199,7 +226,11 @@ def FlashTile_NamedBarrierSyncOp
     turns (ping-pong).
 
     ```mlir
-    flash_tile.named_barrier.sync 1 threads 256
+    func.func @named_barrier_sync(
+        ) {
+      flash_tile.named_barrier.sync 1 threads 256
+      return
+    }
     ```
 
     Constraints: T25, P5.
@@ -214,7 +245,14 @@ def FlashTile_ProxyFenceOp : FlashTile_Op<"proxy_fence", [
     the thread that starts the copy or product must follow.
 
     ```mlir
-    flash_tile.proxy_fence
+    func.func @proxy_fence(
+        %p: tensor<64x64xbf16>, %v: !flash_tile.view<64x64xbf16>) {
+      flash_tile.local_store %p, %v
+        : tensor<64x64xbf16>, !flash_tile.view<64x64xbf16>
+      flash_tile.proxy_fence
+      gpu.barrier
+      return
+    }
     ```
   }];
   let assemblyFormat = "attr-dict";
@@ -229,8 +267,12 @@ def FlashTile_ClusterArriveOp : FlashTile_Op<"cluster_barrier.arrive", [
     memory of another one, and before it exits while others may touch its own.
 
     ```mlir
-    flash_tile.cluster_barrier.arrive
-    flash_tile.cluster_barrier.wait
+    func.func @cluster_barrier_arrive(
+        ) {
+      flash_tile.cluster_barrier.arrive
+      flash_tile.cluster_barrier.wait
+      return
+    }
     ```
 
     Constraint P6: in each block arrivals and waits alternate, arrival first.
@@ -269,15 +311,31 @@ def FlashTile_WarpGroupsOp : FlashTile_Op<"warp_groups", [
     Register tiles, futures and views belong to one instruction stream.
 
     ```mlir
-    flash_tile.warp_groups
-    role "producer" warps 4 registers 24 {
-      flash_tile.barrier.expect %full[%c0] bytes 16384 : !flash_tile.barrier<1>
-      flash_tile.copy_tma %map[%b, %h, %c0, %c0] to %view signal %full[%c0]
-        : !flash_tile.tensor_map<1x1x64x128xbf16> to
-          !flash_tile.view<64x128xbf16>, !flash_tile.barrier<1>
-    }
-    role "consumer" warps 4 registers 240 {
-      flash_tile.barrier.wait %full[%c0] phase %false : !flash_tile.barrier<1>
+    func.func @warp_groups(
+        %map: !flash_tile.tensor_map<1x1x64x128xbf16>, %b: index, %h: index) {
+      %c0 = arith.constant 0 : index
+      %false = arith.constant false
+      %buffer = flash_tile.alloc : !flash_tile.buffer<1x64x128xbf16>
+      %full = flash_tile.barrier.init arrivals 1 : !flash_tile.barrier<1>
+      flash_tile.warp_groups
+      role "producer" warps 4 registers 24 {
+        %k = flash_tile.stage %buffer[%c0]
+          : !flash_tile.buffer<1x64x128xbf16> -> !flash_tile.view<64x128xbf16>
+        flash_tile.barrier.expect %full[%c0] bytes 16384
+          : !flash_tile.barrier<1>
+        flash_tile.copy_tma %map[%b, %h, %c0, %c0] to %k signal %full[%c0]
+          : !flash_tile.tensor_map<1x1x64x128xbf16> to
+            !flash_tile.view<64x128xbf16>, !flash_tile.barrier<1>
+      }
+      role "consumer" warps 4 registers 240 {
+        %k = flash_tile.stage %buffer[%c0]
+          : !flash_tile.buffer<1x64x128xbf16> -> !flash_tile.view<64x128xbf16>
+        flash_tile.barrier.wait %full[%c0] phase %false
+          : !flash_tile.barrier<1>
+        %t = flash_tile.local_load %k
+          : !flash_tile.view<64x128xbf16> -> tensor<64x128xbf16>
+      }
+      return
     }
     ```
 
@@ -311,4 +369,4 @@ def FlashTile_EndRoleOp : FlashTile_Op<"end_role", [
   let assemblyFormat = "attr-dict";
 }
 
-#endif // FLASH_DIALECT_FLASHTILE_IR_FLASHTILEBARRIEROPS_TD
+#endif // FLASH_DIALECT_FLASHTILE_IR_FLASHTILEBARRIERS_TD
