@@ -1,5 +1,13 @@
 // RUN: flash-opt %s --verify-roundtrip | FileCheck %s
 // RUN: flash-opt %s --flash-tile-verify --verify-roundtrip -o /dev/null
+// RUN: %python %S/Inputs/mutants.py flash-opt 1 %s delete-arrive delete-commit \
+// RUN:   delete-wait delete-expect more-arrivals fewer-arrivals \
+// RUN:   arrive-per-warp half-the-bytes barrier-stage-out-of-range \
+// RUN:   other-stage constant-phase slot-of-other-ring register-step \
+// RUN:   register-total register-group role-name tensor-crosses \
+// RUN:   read-before-wait overwrite-before-wait layout-too-small dot-type \
+// RUN:   tmem-overlap tmem-limit tmem-view tmem-lanes tmem-warps \
+// RUN:   tmem-columns
 
 // The forward kernel of FlashAttention-4 (sm_100a, d = 128, bf16) written by
 // hand: two query tiles of 128 rows per CTA, each with a softmax group that

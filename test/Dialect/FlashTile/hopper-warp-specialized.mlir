@@ -1,5 +1,14 @@
 // RUN: flash-opt %s --verify-roundtrip | FileCheck %s
 // RUN: flash-opt %s --flash-tile-verify --verify-roundtrip -o /dev/null
+// RUN: %python %S/Inputs/mutants.py flash-opt 1 %s delete-arrive delete-wait \
+// RUN:   delete-expect more-arrivals fewer-arrivals no-arrivals \
+// RUN:   arrive-per-warp half-the-bytes barrier-stage-out-of-range \
+// RUN:   other-stage constant-phase phase-of-no-slot slot-of-other-ring \
+// RUN:   stage-of-other-slot named-threads named-id delete-named-sync \
+// RUN:   register-step register-total role-name no-warps tensor-crosses \
+// RUN:   thread-number-crosses release-too-early read-before-wait \
+// RUN:   overwrite-before-wait layout-too-small layout-lanes row-layout \
+// RUN:   dot-type wgmma-rows reduce-axis map-swizzle map-box
 
 // The forward kernel of FlashAttention-3 (d = 128, bf16) written by hand: one
 // producer group that only issues TMA, two consumer groups of 64 rows each.

@@ -7,20 +7,20 @@
 // CHECK-SAME: flash_tile.shared_bytes
 func.func @swizzles(%K: memref<?x64xbf16>) {
   %c0 = arith.constant 0 : index
-  // CHECK: flash_tile.alloc {offset = {{.*}}} : <2x64x64xbf16, #flash_tile.swizzle<bits = 3, shift = 0>>
-  // CHECK: flash_tile.alloc {offset = {{.*}}} : <1x64x128xbf16, #flash_tile.swizzle<bits = 3, shift = 0>>
-  // CHECK: flash_tile.alloc {offset = {{.*}}} : <1x64x48xbf16, #flash_tile.swizzle<bits = 1, shift = 2>>
-  // CHECK: flash_tile.alloc {offset = {{.*}}} : <1x64x40xbf16, #flash_tile.swizzle<bits = 0, shift = 3>>
+  // CHECK: flash_tile.alloc {offset = {{.*}}} : !flash_tile.buffer<2x64x64xbf16, #flash_tile.swizzle<bits = 3, shift = 0>>
+  // CHECK: flash_tile.alloc {offset = {{.*}}} : !flash_tile.buffer<1x64x128xbf16, #flash_tile.swizzle<bits = 3, shift = 0>>
+  // CHECK: flash_tile.alloc {offset = {{.*}}} : !flash_tile.buffer<1x64x48xbf16, #flash_tile.swizzle<bits = 1, shift = 2>>
+  // CHECK: flash_tile.alloc {offset = {{.*}}} : !flash_tile.buffer<1x64x40xbf16, #flash_tile.swizzle<bits = 0, shift = 3>>
   %b64 = flash_tile.alloc : !flash_tile.buffer<2x64x64xbf16>
   %b128 = flash_tile.alloc : !flash_tile.buffer<1x64x128xbf16>
   %b48 = flash_tile.alloc : !flash_tile.buffer<1x64x48xbf16>
   %b40 = flash_tile.alloc : !flash_tile.buffer<1x64x40xbf16>
   // A row that is no whole number of chunks has none, nor has a vector.
-  // CHECK: flash_tile.alloc {offset = {{.*}}} : <1x64x12xbf16>
-  // CHECK: flash_tile.alloc {offset = {{.*}}} : <1x64xbf16>
+  // CHECK: flash_tile.alloc {offset = {{.*}}} : !flash_tile.buffer<1x64x12xbf16>
+  // CHECK: flash_tile.alloc {offset = {{.*}}} : !flash_tile.buffer<1x64xbf16>
   %b12 = flash_tile.alloc : !flash_tile.buffer<1x64x12xbf16>
   %vector = flash_tile.alloc : !flash_tile.buffer<1x64xbf16>
-  // CHECK: flash_tile.stage {{.*}} : <2x64x64xbf16, #flash_tile.swizzle<bits = 3, shift = 0>> -> <64x64xbf16, #flash_tile.swizzle<bits = 3, shift = 0>>
+  // CHECK: flash_tile.stage {{.*}} : !flash_tile.buffer<2x64x64xbf16, #flash_tile.swizzle<bits = 3, shift = 0>> -> !flash_tile.view<64x64xbf16, #flash_tile.swizzle<bits = 3, shift = 0>>
   // CHECK: flash_tile.wait {{.*}} : !flash_tile.future<!flash_tile.view<64x64xbf16, #flash_tile.swizzle<bits = 3, shift = 0>>>
   %s = flash_tile.stage %b64[%c0] : !flash_tile.buffer<2x64x64xbf16> -> !flash_tile.view<64x64xbf16>
   %f = flash_tile.copy_async %K[%c0, %c0] to %s
@@ -37,8 +37,8 @@ func.func @swizzles(%K: memref<?x64xbf16>) {
 // CHECK-SAME: flash_tile.shared_bytes = 8192 : i64
 func.func @disjoint(%x: tensor<64x64xbf16>) -> (tensor<64x64xbf16>, tensor<32x64xbf16>) {
   %c0 = arith.constant 0 : index
-  // CHECK: flash_tile.alloc {offset = 0 : i64} : <1x64x64xbf16
-  // CHECK: flash_tile.alloc {offset = 0 : i64} : <1x32x64xbf16
+  // CHECK: flash_tile.alloc {offset = 0 : i64} : !flash_tile.buffer<1x64x64xbf16
+  // CHECK: flash_tile.alloc {offset = 0 : i64} : !flash_tile.buffer<1x32x64xbf16
   %a = flash_tile.alloc : !flash_tile.buffer<1x64x64xbf16>
   %b = flash_tile.alloc : !flash_tile.buffer<1x32x64xbf16>
   %va = flash_tile.stage %a[%c0] : !flash_tile.buffer<1x64x64xbf16> -> !flash_tile.view<64x64xbf16>
@@ -59,8 +59,8 @@ func.func @disjoint(%x: tensor<64x64xbf16>) -> (tensor<64x64xbf16>, tensor<32x64
 // CHECK-SAME: flash_tile.shared_bytes = 12288 : i64
 func.func @no_barrier(%x: tensor<64x64xbf16>) -> (tensor<64x64xbf16>, tensor<32x64xbf16>) {
   %c0 = arith.constant 0 : index
-  // CHECK: flash_tile.alloc {offset = 0 : i64} : <1x64x64xbf16
-  // CHECK: flash_tile.alloc {offset = 8192 : i64} : <1x32x64xbf16
+  // CHECK: flash_tile.alloc {offset = 0 : i64} : !flash_tile.buffer<1x64x64xbf16
+  // CHECK: flash_tile.alloc {offset = 8192 : i64} : !flash_tile.buffer<1x32x64xbf16
   %a = flash_tile.alloc : !flash_tile.buffer<1x64x64xbf16>
   %b = flash_tile.alloc : !flash_tile.buffer<1x32x64xbf16>
   %va = flash_tile.stage %a[%c0] : !flash_tile.buffer<1x64x64xbf16> -> !flash_tile.view<64x64xbf16>
@@ -147,7 +147,7 @@ func.func @in_loop(%x: tensor<32x64xbf16>, %n: index) {
 // CHECK-SAME: flash_tile.shared_bytes = 6144 : i64
 func.func @given(%x: tensor<32x32xbf16>) {
   %c0 = arith.constant 0 : index
-  // CHECK: flash_tile.alloc {offset = 2048 : i64} : <1x32x32xbf16, #flash_tile.swizzle<bits = 1, shift = 0>>
+  // CHECK: flash_tile.alloc {offset = 2048 : i64} : !flash_tile.buffer<1x32x32xbf16, #flash_tile.swizzle<bits = 1, shift = 0>>
   // CHECK: flash_tile.alloc {offset = 0 : i64}
   // CHECK: flash_tile.alloc {offset = 4096 : i64}
   %a = flash_tile.alloc {offset = 2048 : i64} : !flash_tile.buffer<1x32x32xbf16, #flash_tile.swizzle<bits = 1, shift = 0>>

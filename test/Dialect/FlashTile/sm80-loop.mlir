@@ -1,5 +1,9 @@
 // RUN: flash-opt %s --verify-roundtrip | FileCheck %s
 // RUN: flash-opt %s --flash-tile-verify -o /dev/null
+// RUN: %python %S/Inputs/mutants.py flash-opt 1 %s layout-too-small layout-lanes \
+// RUN:   row-layout dot-shape dot-type reduce-axis swizzle-bits \
+// RUN:   delete-barrier read-without-wait copy-stage-out-of-range one-stage \
+// RUN:   negative-in-flight copy-alignment store-indices elementwise-layout
 
 // The forward kernel of FlashAttention-2 for sm_80 (d = 128, bf16, causal)
 // written by hand: 128 x 64 tiles on 8 warps, K and V each a ring of two stages

@@ -12,8 +12,8 @@ func.func @gemm(%A: memref<128x?xf16>, %B: memref<64x?xf16>, %n: index) -> tenso
   %c0 = arith.constant 0 : index
   %c32 = arith.constant 32 : index
   %zero = arith.constant dense<0.0> : tensor<128x64xf32>
-  // CHECK: %[[ABUF:.*]] = flash_tile.alloc : <1x128x32xf16>
-  // CHECK: %[[BBUF:.*]] = flash_tile.alloc : <1x64x32xf16>
+  // CHECK: %[[ABUF:.*]] = flash_tile.alloc : !flash_tile.buffer<1x128x32xf16>
+  // CHECK: %[[BBUF:.*]] = flash_tile.alloc : !flash_tile.buffer<1x64x32xf16>
   // CHECK: scf.for %[[K:[a-z0-9]+]] =
   // CHECK: %[[A0:.*]] = flash_tile.stage %[[ABUF]][%{{.*}}]
   // CHECK-NEXT: gpu.barrier
@@ -117,9 +117,9 @@ func.func @schedule(%Q: memref<?x64xbf16> {flash_tile.role = "q"},
   %c0 = arith.constant 0 : index
   %c64 = arith.constant 64 : index
   %zero = arith.constant dense<0.0> : tensor<64x64xf32>
-  // CHECK: flash_tile.alloc : <1x64x64xbf16>
-  // CHECK: flash_tile.alloc : <3x64x64xbf16>
-  // CHECK: flash_tile.alloc : <2x64x64xbf16>
+  // CHECK: flash_tile.alloc : !flash_tile.buffer<1x64x64xbf16>
+  // CHECK: flash_tile.alloc : !flash_tile.buffer<3x64x64xbf16>
+  // CHECK: flash_tile.alloc : !flash_tile.buffer<2x64x64xbf16>
   // CHECK: flash_tile.local_load
   // CHECK: scf.for {{.*}} -> (tensor<64x64xf32>, index, index)
 
@@ -150,10 +150,10 @@ func.func @padded(%Q: memref<?x40xf16>, %K: memref<?x40xf16>, %V: memref<?x24xf1
   %c0 = arith.constant 0 : index
   %zero = arith.constant dense<0.0> : tensor<64x32xf32>
   %acc = arith.constant dense<0.0> : tensor<64x24xf32>
-  // CHECK: flash_tile.copy_async %arg0[{{.*}} : memref<?x40xf16> to <64x48xf16>
-  // CHECK: flash_tile.copy_async %arg1[{{.*}} : memref<?x40xf16> to <32x48xf16>
+  // CHECK: flash_tile.copy_async %arg0[{{.*}} : memref<?x40xf16> to !flash_tile.view<64x48xf16>
+  // CHECK: flash_tile.copy_async %arg1[{{.*}} : memref<?x40xf16> to !flash_tile.view<32x48xf16>
   // CHECK: flash_tile.dot {{.*}} {transpose_b} : !flash_tile.view<64x48xf16>, !flash_tile.view<32x48xf16>, tensor<64x32xf32>
-  // CHECK: flash_tile.copy_async %arg2[{{.*}} : memref<?x24xf16> to <32x32xf16>
+  // CHECK: flash_tile.copy_async %arg2[{{.*}} : memref<?x24xf16> to !flash_tile.view<32x32xf16>
   // CHECK: flash_tile.dot {{.*}} : tensor<64x32xf16>, !flash_tile.view<32x32xf16>, tensor<64x24xf32>
   // THREE: flash_tile.dot {{.*}} {transpose_b} : tensor<64x48xf16>, !flash_tile.view<32x48xf16>, tensor<64x32xf32>
   %q = flash_tile.load %Q[%c0, %c0] : memref<?x40xf16> -> tensor<64x40xf16>
@@ -174,7 +174,7 @@ func.func @padded(%Q: memref<?x40xf16>, %K: memref<?x40xf16>, %V: memref<?x24xf1
 func.func @output(%Q: memref<?x64xbf16>, %K: memref<?x64xbf16>, %O: memref<?x64xbf16>, %L: memref<?xf32>) {
   %c0 = arith.constant 0 : index
   %zero = arith.constant dense<0.0> : tensor<64x64xf32>
-  // CHECK-COUNT-3: flash_tile.alloc : <1x64x64xbf16>
+  // CHECK-COUNT-3: flash_tile.alloc : !flash_tile.buffer<1x64x64xbf16>
   // CHECK: %[[O:.*]] = arith.truncf
   // CHECK: %[[VIEW:.*]] = flash_tile.stage
   // CHECK-NEXT: gpu.barrier

@@ -1,4 +1,5 @@
-//===- FlashTileTensorMemory.cpp - Tensor memory -------------------------------===//
+//===- FlashTileTensorMemory.cpp - Tensor memory
+//-------------------------------===//
 //
 // Part of the Flash project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

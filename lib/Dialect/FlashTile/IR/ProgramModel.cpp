@@ -186,11 +186,9 @@ bool flash_tile::detail::mayOverlap(const Place &a, const Place &b) {
 // The model
 //===----------------------------------------------------------------------===//
 
-bool Barrier::isSignalledBy(Region *role, Value stage, bool byCommit) const {
-  return llvm::any_of(signals, [&](const Signal &signal) {
-    return signal.role == role && !isOtherStage(signal.stage, stage) &&
-           (!byCommit || isa<CommitOp>(signal.op));
-  });
+bool flash_tile::detail::comesAfter(Operation *later, Operation *earlier) {
+  Operation *ancestor = later->getBlock()->findAncestorOpInBlock(*earlier);
+  return ancestor && ancestor != later && ancestor->isBeforeInBlock(later);
 }
 
 const Barrier *ProgramModel::getBarrier(Value barrier) const {

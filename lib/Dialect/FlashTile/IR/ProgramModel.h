@@ -49,8 +49,6 @@ struct Barrier {
   SmallVector<CopyTmaOp> copies;
 
   int64_t getStages() const { return init.getBarrier().getType().getStages(); }
-  /// `role` signals `stage`; by a commit, if that is asked for.
-  bool isSignalledBy(Region *role, Value stage, bool byCommit) const;
 };
 
 /// One kernel, in program order.
@@ -80,6 +78,10 @@ Operation *getPhaseLoop(Operation *op);
 
 /// Every place that a view, future or tensor-memory tile may stand for.
 SmallVector<Place> resolve(Value value);
+
+/// `later` comes after `earlier` in program order: after it, or after what
+/// contains it, in one block.
+bool comesAfter(Operation *later, Operation *earlier);
 
 std::optional<int64_t> getConstant(Value index);
 /// The same SSA value, or equal constants.

@@ -62,73 +62,142 @@ static LogicalResult verifyReleases(const ProgramModel &model) {
 // P8: between roles, barriers order accesses to one tile
 //===----------------------------------------------------------------------===//
 
-/// Whether completing a phase of `barrier` says that `earlier`, done by its
-/// role, is over. Asynchronous engines signal for themselves: TMA the barrier
-/// that the copy names, the tensor core the one of a commit.
-static bool isSignalledAfter(const Barrier &barrier, Value stage,
+/// The barrier and the buffer are rings of the same length, stage for stage.
+static bool isRingOf(const Barrier &barrier, Value root) {
+  auto buffer = dyn_cast<BufferType>(root.getType());
+  return buffer && barrier.getStages() > 1 &&
+         barrier.getStages() == buffer.getStages();
+}
+
+/// `signal` says that `access`, of the same role, is over. The tensor core
+/// signals for itself, by a commit.
+static bool signalsEndOf(const Signal &signal, const Access &access) {
+  return signal.role == access.role && comesAfter(signal.op, access.op) &&
+         (!isa<TmemDotOp>(access.op) || isa<CommitOp>(signal.op));
+}
+
+/// Whether completing `wait` says that `earlier`, done by its role, is over.
+/// TMA signals for itself, the barrier that the copy names.
+static bool isSignalledAfter(const Barrier &barrier, BarrierWaitOp wait,
                              const Access &earlier) {
   if (auto copy = dyn_cast<CopyTmaOp>(earlier.op))
     return copy.getBarrier() == Value(barrier.init.getBarrier()) &&
-           !isOtherStage(copy.getStage(), stage);
-  return barrier.isSignalledBy(earlier.role, stage,
-                               /*byCommit=*/isa<TmemDotOp>(earlier.op));
+           !isOtherStage(copy.getStage(), wait.getStage());
+  return llvm::any_of(barrier.signals, [&](const Signal &signal) {
+    return signalsEndOf(signal, earlier) &&
+           !isOtherStage(signal.stage, wait.getStage());
+  });
 }
 
-/// A wait in `later`'s role that dominates it, lies inside `scope` if given,
-/// and whose barrier `earlier` signals, for the stage that `later` touches.
+/// `wait` keeps `later` back, in its role and in the iteration of `loop`.
+static bool protects(const ProgramModel &model, const Barrier &barrier,
+                     BarrierWaitOp wait, const Access &later, Operation *loop) {
+  return getRole(wait) == later.role &&
+         (!loop || loop->isProperAncestor(wait)) &&
+         (!isRingOf(barrier, later.place.root) || !later.place.stage ||
+          isSameStage(wait.getStage(), later.place.stage)) &&
+         model.dominance.properlyDominates(wait.getOperation(), later.op);
+}
+
+/// The loop in which `access` needs to be ordered anew in each iteration.
+/// Overwriting needs the other role's consent from the second pass on only:
+/// outside loops a tile is written once.
+static Operation *getScope(const Access &access) {
+  return access.isWrite ? getPhaseLoop(access.op) : nullptr;
+}
+
+/// The role comes back to the tile in a loop: what it gives away here it wants
+/// again. The last read of a program need not be announced to anybody.
+static bool isRevisited(const ProgramModel &model, const Access &access) {
+  return getPhaseLoop(access.op) ||
+         llvm::any_of(model.accesses, [&](const Access &other) {
+           Operation *loop = getPhaseLoop(other.op);
+           return other.role == access.role && loop &&
+                  other.place.root == access.place.root &&
+                  comesAfter(loop, access.op);
+         });
+}
+
+/// `later` needs a wait if another role made `earlier`.
+static bool isConflict(const ProgramModel &model, const Access &later,
+                       const Access &earlier) {
+  // Ops outside the roles come before or after all of them.
+  return earlier.role && later.role && earlier.role != later.role &&
+         mayOverlap(earlier.place, later.place) &&
+         (later.isWrite
+              ? getScope(later) != nullptr && isRevisited(model, earlier)
+              : earlier.isWrite);
+}
+
+/// A wait in `later`'s role keeps it back until `earlier` is over.
 static bool isOrderedAfter(const ProgramModel &model, const Access &later,
-                           const Access &earlier, Operation *scope) {
-  for (const Barrier &barrier : model.barriers) {
-    auto buffer = dyn_cast<BufferType>(later.place.root.getType());
-    const bool isRing = buffer && barrier.getStages() > 1 &&
-                        barrier.getStages() == buffer.getStages();
+                           const Access &earlier) {
+  for (const Barrier &barrier : model.barriers)
     for (BarrierWaitOp wait : barrier.waits)
-      if (getRole(wait) == later.role &&
-          isSignalledAfter(barrier, wait.getStage(), earlier) &&
-          (!scope || scope->isProperAncestor(wait)) &&
-          (!isRing || !later.place.stage ||
-           isSameStage(wait.getStage(), later.place.stage)) &&
-          model.dominance.properlyDominates(wait.getOperation(), later.op))
+      if (protects(model, barrier, wait, later, getScope(later)) &&
+          isSignalledAfter(barrier, wait, earlier))
         return true;
-  }
   return false;
 }
 
-static LogicalResult verifyOrder(const ProgramModel &model,
-                                 const Access &later) {
-  // Overwriting needs the other role's consent from the second pass on only:
-  // outside loops a tile is written once.
-  Operation *loop = later.isWrite ? getPhaseLoop(later.op) : nullptr;
-  if (later.isWrite && !loop)
+/// A signal after `earlier`, for its stage, that a wait before `later` is for.
+static bool isAnnounced(const ProgramModel &model, const Access &later,
+                        const Access &earlier) {
+  if (isa<CopyTmaOp>(earlier.op))
+    return true;
+  for (const Barrier &barrier : model.barriers)
+    for (const Signal &signal : barrier.signals) {
+      if (!signalsEndOf(signal, earlier) ||
+          (isRingOf(barrier, earlier.place.root) && earlier.place.stage &&
+           !isSameStage(signal.stage, earlier.place.stage)))
+        continue;
+      for (BarrierWaitOp wait : barrier.waits)
+        if (!isOtherStage(wait.getStage(), signal.stage) &&
+            protects(model, barrier, wait, later, getScope(later)))
+          return true;
+    }
+  return false;
+}
+
+static StringRef verb(const Access &access) {
+  return access.isWrite ? "writes" : "reads";
+}
+
+static LogicalResult verifyOrder(const ProgramModel &model, const Access &later,
+                                 const Access &earlier) {
+  if (!isConflict(model, later, earlier))
     return success();
-  for (const Access &earlier : model.accesses) {
-    // Ops outside the roles come before or after all of them.
-    if (!earlier.role || earlier.role == later.role ||
-        !mayOverlap(earlier.place, later.place) ||
-        (!later.isWrite && !earlier.isWrite) ||
-        isOrderedAfter(model, later, earlier, loop))
-      continue;
+  if (!isOrderedAfter(model, later, earlier)) {
     InFlightDiagnostic diag = later.op->emitOpError();
-    diag << "in role " << getRoleName(later.role) << ": "
-         << (later.isWrite ? "writes a tile that role "
-                           : "reads a tile that role ")
-         << getRoleName(earlier.role)
-         << (earlier.isWrite ? " writes" : " reads")
-         << ": expected a barrier.wait before it"
-         << (loop ? " in the loop" : "")
+    diag << "in role " << getRoleName(later.role) << ": " << verb(later)
+         << " a tile that role " << getRoleName(earlier.role) << " "
+         << verb(earlier) << ": expected a barrier.wait before it"
+         << (getScope(later) ? " in the loop" : "")
          << " for this stage of a barrier that role "
-         << getRoleName(earlier.role) << " signals, got none";
-    diag.attachNote(earlier.op->getLoc())
-        << (earlier.isWrite ? "written here" : "read here");
+         << getRoleName(earlier.role) << " signals after, got none";
+    diag.attachNote(earlier.op->getLoc()) << verb(earlier) << " it here";
+    return failure();
+  }
+  if ((earlier.isWrite || isRevisited(model, earlier)) &&
+      !isAnnounced(model, later, earlier)) {
+    InFlightDiagnostic diag = earlier.op->emitOpError();
+    diag << "in role " << getRoleName(earlier.role) << ": " << verb(earlier)
+         << " a tile that role " << getRoleName(later.role) << " "
+         << verb(later) << " next: expected "
+         << (isa<TmemDotOp>(earlier.op) ? "a commit" : "an arrival")
+         << " after it for this stage of a barrier that role "
+         << getRoleName(later.role) << " waits for, got none";
+    diag.attachNote(later.op->getLoc()) << verb(later) << " it here";
     return failure();
   }
   return success();
 }
 
 LogicalResult flash_tile::detail::verifyAccesses(const ProgramModel &model) {
-  for (const Access &access : model.accesses)
-    if (access.role && failed(verifyOrder(model, access)))
-      return failure();
+  for (const Access &later : model.accesses)
+    for (const Access &earlier : model.accesses)
+      if (failed(verifyOrder(model, later, earlier)))
+        return failure();
   return verifyReleases(model);
 }
 
@@ -227,10 +296,24 @@ static LogicalResult verifyCopyOverwrite(const CopyOrder &order,
   auto buffer = cast<BufferType>(copy.place.root.getType());
   // With one stage the copy overwrites what this iteration reads; with more,
   // what an earlier iteration did.
+  const bool isSameStageAsRead =
+      buffer.getStages() == 1 ||
+      (copy.place.stage && isSameStage(copy.place.stage, read.place.stage));
   const bool isSameIteration =
-      readAt->isBeforeInBlock(copyAt) &&
-      (buffer.getStages() == 1 ||
-       (copy.place.stage && isSameStage(copy.place.stage, read.place.stage)));
+      isSameStageAsRead && readAt->isBeforeInBlock(copyAt);
+  // A read after such a copy can only mean what this copy brings.
+  Value future = cast<CopyAsyncOp>(copy.op).getFuture();
+  if (isSameStageAsRead && !isSameIteration &&
+      llvm::none_of(future.getUsers(), [&](Operation *user) {
+        return isa<WaitOp>(user) && comesAfter(read.op, user);
+      })) {
+    InFlightDiagnostic diag =
+        copy.op->emitOpError()
+        << "overwrites a stage that is read after it: expected the read "
+           "before the copy, or a wait for the copy between them";
+    diag.attachNote(read.op->getLoc()) << "read here";
+    return failure();
+  }
   for (Operation *barrier : order.barriers) {
     if (barrier->getBlock() != copyAt->getBlock())
       continue;

@@ -226,8 +226,12 @@ static LogicalResult verifyPhase(const Barrier &barrier, BarrierWaitOp wait) {
     }
   }
   SlotOp slot = findSlot(wait.getPhase());
-  if (!slot)
+  if (!slot) {
+    if (wait.getStage().getDefiningOp<SlotOp>())
+      return wait.emitOpError() << "phase: expected that of the slot that gave "
+                                   "the stage, got another value";
     return success();
+  }
   // A wait for always the same stage sees every use of it: a ring of one.
   const bool isFixed = getConstant(wait.getStage()).has_value();
   const int64_t expected = isFixed ? 1 : barrier.getStages();
@@ -244,11 +248,11 @@ static LogicalResult verifyPhase(const Barrier &barrier, BarrierWaitOp wait) {
 
 LogicalResult flash_tile::detail::verifyBarriers(const ProgramModel &model) {
   for (const Barrier &barrier : model.barriers) {
+    if (failed(verifyBytes(barrier)))
+      return failure();
     for (int64_t stage = 0; stage < barrier.getStages(); ++stage)
       if (failed(verifySignalled(barrier, stage)))
         return failure();
-    if (failed(verifyBytes(barrier)))
-      return failure();
     for (int64_t stage = 0; stage < barrier.getStages(); ++stage)
       if (failed(verifyArrivals(barrier, stage)))
         return failure();
