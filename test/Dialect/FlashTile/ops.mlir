@@ -8,9 +8,8 @@
 #swizzle = #flash_tile.swizzle<bits = 3, shift = 0>
 #panels = #flash_tile.swizzle<bits = 3, shift = 0, panel = 128>
 
-// CHECK: #layout = #flash_tile.layout<register = {{\[\[}}0, 1], [8, 0]], lane = {{\[\[}}0, 2], [0, 4], [1, 0], [2, 0], [4, 0]], warp = {{\[\[}}16, 0]], repeat = {{\[\[}}5, 0, 8]], warp_repeat = {{\[\[}}3, 32, 0]]>
-
-// CHECK-LABEL: @layouts(%{{.*}}: tensor<96x40xf32, #layout>)
+// CHECK-LABEL: @layouts
+// CHECK-SAME: tensor<96x40xf32, #flash_tile.layout<register = {{\[\[}}0, 1], [8, 0]], lane = {{\[\[}}0, 2], [0, 4], [1, 0], [2, 0], [4, 0]], warp = {{\[\[}}16, 0]], repeat = {{\[\[}}5, 0, 8]], warp_repeat = {{\[\[}}3, 32, 0]]>>
 func.func @layouts(%t: tensor<96x40xf32, #acc>) {
   return
 }

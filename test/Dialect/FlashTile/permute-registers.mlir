@@ -74,7 +74,7 @@ gpu.module @m {
 #row = #flash_tile.layout<register = [[0, 1], [0, 2]], lane = [[0, 4], [1, 0], [2, 0], [4, 0], [8, 0]]>
 
 // CHECK-LABEL: gpu.func @through_shared
-// CHECK: %[[BUFFER:.*]] = flash_tile.alloc : <1x16x8xf16>
+// CHECK: %[[BUFFER:.*]] = flash_tile.alloc : !flash_tile.buffer<1x16x8xf16>
 // CHECK: %[[P:.*]] = flash_tile.load
 // CHECK: %[[VIEW:.*]] = flash_tile.stage %[[BUFFER]]
 // CHECK: gpu.barrier

@@ -19,23 +19,7 @@ using namespace mlir::flash_tile;
 #include "flash/Dialect/FlashTile/IR/FlashTileDialect.cpp.inc"
 #include "flash/Dialect/FlashTile/IR/FlashTileEnums.cpp.inc"
 
-namespace {
-/// Layouts are long and repeat on every op: `#layout` and its number stand for
-/// them in printed IR.
-struct TileAsmInterface : public OpAsmDialectInterface {
-  using OpAsmDialectInterface::OpAsmDialectInterface;
-
-  AliasResult getAlias(Attribute attr, raw_ostream &os) const override {
-    if (!isa<LayoutAttr>(attr))
-      return AliasResult::NoAlias;
-    os << "layout";
-    return AliasResult::OverridableAlias;
-  }
-};
-} // namespace
-
 void FlashTileDialect::initialize() {
-  addInterfaces<TileAsmInterface>();
   registerAttributes();
   registerTypes();
   addOperations<

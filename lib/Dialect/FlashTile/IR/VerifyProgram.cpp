@@ -64,8 +64,8 @@ flash_tile::detail::verifyTensorMemory(const ProgramModel &model) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult flash_tile::detail::verifyTileLayouts(const ProgramModel &model) {
-  // P11. arith and math compare shapes only where element types differ
-  // (truncf, cmpf, select), so registers could be paired wrongly.
+  // P11. Not every elementwise op compares the encodings of operands whose
+  // element types differ (math.fpowi), so registers could be paired wrongly.
   WalkResult result = model.root->walk([&](Operation *op) {
     if (!op->hasTrait<OpTrait::Elementwise>())
       return WalkResult::advance();

@@ -9,7 +9,7 @@
 // in FlashTileBarriers.td (barriers, roles), FlashTileAsync.td (TMA,
 // asynchronous products, gather, atomics) and FlashTileTensorMemory.td.
 //
-// Constraints are numbered T1, T2, ...; docs/Dialects/FlashTile.md lists them.
+// Constraints are numbered T1, T2, ...; the dialect's description lists them.
 //
 //===----------------------------------------------------------------------===//
 

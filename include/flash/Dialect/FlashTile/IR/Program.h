@@ -16,7 +16,7 @@ namespace mlir::flash_tile {
 /// kernel): that barriers have signallers, waiters and as many arrivals as they
 /// declare, that phases alternate, that nobody reads a tile before it is there
 /// or overwrites it before it was read (constraints P1 to P14 of
-/// docs/Dialects/FlashTile.md). The first violation is reported, where it is.
+/// the dialect's description). The first violation is reported, where it is.
 ///
 /// `flash_tile.warp_groups` calls this as part of its own verification; for a
 /// program of one instruction stream `--flash-tile-verify` does.

@@ -252,7 +252,7 @@ def FlashTileVerify : Pass<"flash-tile-verify"> {
   let summary = "Check a whole tile program for what no single op can see";
   let description = [{
     Checks each kernel (function) for the constraints P1 to P14 of
-    docs/Dialects/FlashTile.md: layouts of elementwise ops agree; barriers have
+    the dialect's description: layouts of elementwise ops agree; barriers have
     signallers, waiters and as many arrivals and bytes as declared; phases
     alternate; a tile is read after a wait, and overwritten after its readers.
     Programs with `flash_tile.warp_groups` are checked by that op's verifier
