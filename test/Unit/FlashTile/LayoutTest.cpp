@@ -130,8 +130,8 @@ TEST(Layout, AccumulatorIsOperandA) {
   Layout acc = *Layout::wgmmaAccumulator(128, 176, 8);
   EXPECT_TRUE(acc.isSameFunction(*Layout::wgmmaOperandA(128, 176, 8)));
   // Four warps own 32 rows each with mma, twice 16 rows 64 apart with wgmma.
-  EXPECT_FALSE(Layout::wgmmaAccumulator(128, 64, 4)->isSameFunction(
-      *Layout::mmaAccumulator(128, 64, 4)));
+  EXPECT_FALSE(Layout::wgmmaAccumulator(128, 64, 4)
+                   ->isSameFunction(*Layout::mmaAccumulator(128, 64, 4)));
 }
 
 TEST(Layout, WarpGridOwnsColumns) {
@@ -219,6 +219,49 @@ TEST(Layout, BlockedTakesAnyShape) {
   Layout narrow = *Layout::blocked({16, 6}, 4, 16, 1);
   EXPECT_EQ(narrow.getRegisterBases().size(), 1u);
   EXPECT_TRUE(narrow.covers({16, 6}));
+}
+
+TEST(Layout, CanonicalIsTheSameFunction) {
+  for (const Layout &layout :
+       {*Layout::mmaAccumulator(96, 80, 3), *Layout::mmaAccumulator(96, 80, 2),
+        *Layout::mmaOperandA(64, 96, 4), *Layout::mmaOperandB(64, 48, 4, 2),
+        *Layout::wgmmaAccumulator(192, 176, 12),
+        *Layout::blocked({80, 96}, 2, 16, 3),
+        Layout::mmaAccumulator(128, 64, 4)->slice(1)}) {
+    Layout canonical = layout.canonical();
+    EXPECT_EQ(canonical.canonical(), canonical);
+    ASSERT_EQ(canonical.numRegisters(), layout.numRegisters());
+    ASSERT_EQ(canonical.numWarps(), layout.numWarps());
+    forAll(layout,
+           [&](int64_t reg, int64_t lane, int64_t warp, const Coords &coords) {
+             EXPECT_EQ(canonical.coordinates(reg, lane, warp), coords);
+           });
+  }
+}
+
+TEST(Layout, CanonicalSettlesTheIdentityCase) {
+  for (int64_t cols : {16, 48, 64, 80, 128, 176})
+    EXPECT_EQ(Layout::mmaAccumulator(128, cols, 4)->canonical(),
+              Layout::mmaOperandA(128, cols, 4)->canonical())
+        << cols;
+}
+
+TEST(Layout, OperandsOfAnAccumulator) {
+  Layout acc = *Layout::mmaAccumulator(/*rows=*/128, /*cols=*/96, /*warps=*/8,
+                                       /*warpCols=*/2);
+  EXPECT_TRUE(acc.isMmaAccumulator());
+  EXPECT_TRUE(
+      acc.getOperandA(80).isSameFunction(*Layout::mmaOperandA(128, 80, 8, 2)));
+  for (bool transposed : {false, true})
+    EXPECT_TRUE(
+        acc.getOperandB(80, transposed)
+            .isSameFunction(*Layout::mmaOperandB(80, 96, 8, 2, transposed)));
+  Layout wgmma = *Layout::wgmmaAccumulator(128, 176, 8);
+  EXPECT_TRUE(wgmma.isMmaAccumulator());
+  EXPECT_TRUE(wgmma.getOperandA(176).isSameFunction(
+      *Layout::wgmmaOperandA(128, 176, 8)));
+  EXPECT_FALSE(Layout::tcgen05Accumulator(128, 64, 4)->isMmaAccumulator());
+  EXPECT_FALSE(Layout::blocked({64, 64}, 2, 16, 4)->isMmaAccumulator());
 }
 
 TEST(Layout, RefusesExtentsThatDoNotDivide) {
