@@ -7,6 +7,9 @@
 // RUN:   --against=b=2,hq=4,hkv=2,sq=37,sk=53,d=64,dtype=bf16,mask=causal,alibi
 // RUN: flash-run %t/alibi.mlir --device=cpu --check --sizes=sq=37,sk=53 \
 // RUN:   | FileCheck %s --check-prefix=OWN
+// RUN: flash-run %t/alibi.mlir --device=emulator --check --sizes=sq=37,sk=53 \
+// RUN:   --against=b=2,hq=4,hkv=2,sq=37,sk=53,d=64,dtype=bf16,mask=causal,alibi \
+// RUN:   --async=lazy --strides=padded --poison=nan
 // OWN: attention b=2,hq=4,hkv=2,sq=37,sk=53,d=64,dtype=bf16,lse
 // OWN: check pass
 

@@ -14,6 +14,8 @@
 #include "mlir/IR/Location.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <algorithm>
+
 namespace flash::run {
 
 /// Keeps the first error that MLIR emits on this thread while it lives.
@@ -35,10 +37,12 @@ private:
   static std::string print(mlir::Diagnostic &diagnostic) {
     std::string out;
     llvm::raw_string_ostream stream(out);
-    auto loc = mlir::dyn_cast<mlir::FileLineColLoc>(diagnostic.getLocation());
+    auto loc = diagnostic.getLocation()->findInstanceOf<mlir::FileLineColLoc>();
+    // A module without text of its own is at line 0.
     if (loc)
-      stream << loc.getFilename().getValue() << ":" << loc.getLine() << ":"
-             << loc.getColumn() << ": error: ";
+      stream << loc.getFilename().getValue() << ":"
+             << std::max(1u, loc.getLine()) << ":"
+             << std::max(1u, loc.getColumn()) << ": error: ";
     else
       stream << diagnostic.getLocation() << ": error: ";
     stream << diagnostic;
