@@ -28,8 +28,8 @@ func.func @gemm(%A: memref<128x?xf16>, %B: memref<64x?xf16>, %n: index) -> tenso
   // CHECK-NEXT: scf.yield
   // CHECK: } {flash_tile.pipeline}
 
-  // TWO: %[[ABUF:.*]] = flash_tile.alloc : <2x128x32xf16>
-  // TWO: %[[BBUF:.*]] = flash_tile.alloc : <2x64x32xf16>
+  // TWO: %[[ABUF:.*]] = flash_tile.alloc : !flash_tile.buffer<2x128x32xf16>
+  // TWO: %[[BBUF:.*]] = flash_tile.alloc : !flash_tile.buffer<2x64x32xf16>
   // TWO: scf.for {{.*}} iter_args(%{{.*}} = %{{.*}}, %[[I:.*]] = %{{.*}}) -> (tensor<128x64xf32>, index)
   // TWO: flash_tile.stage %[[ABUF]][%[[I]]]
   // TWO: flash_tile.stage %[[BBUF]][%[[I]]]
@@ -123,9 +123,9 @@ func.func @schedule(%Q: memref<?x64xbf16> {flash_tile.role = "q"},
   // CHECK: flash_tile.local_load
   // CHECK: scf.for {{.*}} -> (tensor<64x64xf32>, index, index)
 
-  // TWO: flash_tile.alloc : <1x64x64xbf16>
-  // TWO: flash_tile.alloc : <2x64x64xbf16>
-  // TWO: flash_tile.alloc : <2x64x64xbf16>
+  // TWO: flash_tile.alloc : !flash_tile.buffer<1x64x64xbf16>
+  // TWO: flash_tile.alloc : !flash_tile.buffer<2x64x64xbf16>
+  // TWO: flash_tile.alloc : !flash_tile.buffer<2x64x64xbf16>
   // TWO: scf.for {{.*}} -> (tensor<64x64xf32>, index) {
   %q = flash_tile.load %Q[%c0, %c0] : memref<?x64xbf16> -> tensor<64x64xbf16>
   %r = scf.for %k0 = %c0 to %n step %c64 iter_args(%acc = %zero) -> tensor<64x64xf32> {
