@@ -39,7 +39,7 @@ func.func @gemm(%A: memref<128x?xf16>, %B: memref<64x?xf16>, %n: index) -> tenso
   // TWO-NEXT: scf.yield %{{.*}}, %[[NEXT]]
   // TWO: } {flash_tile.pipeline}
 
-  // THREE: flash_tile.alloc : <3x128x32xf16>
+  // THREE: flash_tile.alloc : !flash_tile.buffer<3x128x32xf16>
   // THREE: scf.for {{.*}} iter_args(%{{.*}} = %{{.*}}, %[[I:.*]] = %{{.*}}) ->
   // THREE-DAG: %[[ZERO:.*]] = arith.constant 0 : index
   // THREE-DAG: %[[LAST:.*]] = arith.constant 2 : index
@@ -83,12 +83,12 @@ func.func @two_dots(%Q: memref<?x64xbf16>, %K: memref<?x64xbf16>, %V: memref<?x6
   // CHECK-NEXT: flash_tile.dot %{{.*}}, %[[V]]
   // CHECK-NEXT: scf.yield
 
-  // THREE: flash_tile.alloc : <1x64x64xbf16>
-  // THREE: flash_tile.alloc : <3x64x64xbf16>
+  // THREE: flash_tile.alloc : !flash_tile.buffer<1x64x64xbf16>
+  // THREE: flash_tile.alloc : !flash_tile.buffer<3x64x64xbf16>
   // THREE: flash_tile.copy_async %arg0
   // THREE-NEXT: %[[VIEW:.*]] = flash_tile.wait
   // THREE-NEXT: gpu.barrier
-  // THREE-NEXT: %[[Q:.*]] = flash_tile.local_load %[[VIEW]] : <64x64xbf16> -> tensor<64x64xbf16>
+  // THREE-NEXT: %[[Q:.*]] = flash_tile.local_load %[[VIEW]] : !flash_tile.view<64x64xbf16> -> tensor<64x64xbf16>
   // THREE: scf.for
   // THREE: flash_tile.dot %[[Q]], %{{.*}} : tensor<64x64xbf16>, !flash_tile.view<64x64xbf16>
   %q = flash_tile.load %Q[%c0, %c0] : memref<?x64xbf16> -> tensor<64x64xbf16>
