@@ -96,6 +96,14 @@ FailureOr<Manifest> describeKernel(gpu::GPUFuncOp function,
         failed(addCapture(function, i, manifest)))
       return failure();
 
+  // A positive scale is folded into the exponent, see --flash-to-tile.
+  if (auto scale = function->getAttrOfType<FloatAttr>("flash_tile.scale"))
+    for (Parameter &parameter : manifest.parameters)
+      if (parameter.role == ParameterRole::Scale) {
+        parameter.value = scale.getValueAsDouble();
+        parameter.positive = parameter.value > 0;
+      }
+
   auto grid = function->getAttrOfType<ArrayAttr>("flash_tile.grid");
   auto shared = function->getAttrOfType<IntegerAttr>("flash_tile.shared_bytes");
   auto schedule =

@@ -70,6 +70,10 @@ private:
     case ParameterRole::Stride:
       return packStride(parameter);
     case ParameterRole::Scale:
+      if (parameter.positive && !(arguments.scale > 0))
+        return Error{"scale: expected a positive number, which is folded into "
+                     "the kernel's exponent, got " +
+                     std::to_string(arguments.scale)};
       append(float(arguments.scale));
       return Success{};
     default:

@@ -66,6 +66,10 @@ Json toJsonValue(const Parameter &parameter) {
     json["of"] = parameter.of;
     json["dim"] = parameter.dim;
   }
+  if (parameter.role == ParameterRole::Scale) {
+    json["value"] = parameter.value;
+    json["positive"] = parameter.positive;
+  }
   return json;
 }
 
@@ -113,6 +117,13 @@ public:
     if (member && !member->is_boolean())
       fail(key, "true or false", *member);
     return member && member->is_boolean() && member->get<bool>();
+  }
+
+  double number(const char *key) {
+    const Json *member = get(key);
+    if (member && !member->is_number())
+      fail(key, "a number", *member);
+    return member && member->is_number() ? member->get<double>() : 0.0;
   }
 
   std::string expression(const char *key) {
@@ -245,6 +256,10 @@ Result<Parameter> parseParameter(const Json &json, const std::string &where) {
   if (*role == ParameterRole::Stride) {
     parameter.of = reader.text("of");
     parameter.dim = unsigned(reader.integer("dim", 0, kMaxRank - 1));
+  }
+  if (*role == ParameterRole::Scale) {
+    parameter.value = reader.number("value");
+    parameter.positive = reader.boolean("positive");
   }
   if (*role == ParameterRole::Size && parameter.name != "b" &&
       parameter.name != "hq" && parameter.name != "hkv" &&

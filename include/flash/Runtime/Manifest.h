@@ -27,6 +27,9 @@
 //                          innermost dimension's is a multiple of
 //     unit_inner_stride    pointers only: the innermost stride must be 1
 //     of, dim              strides only: name of the pointer, dimension
+//     value                scale only: what the problem was compiled with
+//     positive             scale only: a launch must pass a value above 0 (it
+//                          is folded into the exponent of the softmax)
 //   launch                 grid, block, cluster: three expressions each (see
 //                          Expression.h), in CTAs, threads, CTAs per cluster
 //   dynamic_shared_bytes   integer, per CTA
@@ -83,6 +86,8 @@ struct Parameter {
   int64_t align = 1;
   int64_t rowAlign = 1;
   bool unitInnerStride = false;
+  double value = 1.0;
+  bool positive = false;
   std::string of;
   unsigned dim = 0;
 

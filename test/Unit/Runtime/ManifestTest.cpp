@@ -272,6 +272,14 @@ TEST(Manifest, PackRefusals) {
   refused([](Manifest &m,
              LaunchArguments &) { m.parameters[2].unitInnerStride = true; },
           "buffer 'v': expected an innermost stride of 1, got 12");
+  refused(
+      [](Manifest &m, LaunchArguments &a) {
+        for (Parameter &parameter : m.parameters)
+          parameter.positive = parameter.role == ParameterRole::Scale;
+        a.scale = -1;
+      },
+      "scale: expected a positive number, which is folded into the kernel's "
+      "exponent, got -1.000000");
   refused([](Manifest &, LaunchArguments &a) { a.sizes.d = 72; },
           "size 'd': expected 64, for which the kernel was compiled, got 72");
   refused([](Manifest &, LaunchArguments &a) { a.sizes.hkv = 8; },
