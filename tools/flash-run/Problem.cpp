@@ -30,19 +30,33 @@ Error specError(const char *option, const Error &error) {
                ": error: " + error.message};
 }
 
-Status verifySupported(const char *option, const AttentionSpec &spec) {
-  auto refuse = [&](const std::string &what, const char *expected) -> Status {
-    return Error{std::string(option) + ":1:1: error: " + what +
-                 " is not yet supported: expected " + expected};
+/// Column of the item of a parsed SPEC that begins with `key`.
+unsigned columnOf(const std::string &text, const std::string &key) {
+  for (size_t at = text.find(key); at != std::string::npos;
+       at = text.find(key, at + 1))
+    if (at == 0 || text[at - 1] == ',' || text[at - 1] == ' ')
+      return unsigned(at) + 1;
+  return 1;
+}
+
+/// Refuses what SPEC can say and no pipeline lowers yet.
+Status verifySupported(const char *option, const std::string &text,
+                       const AttentionSpec &spec) {
+  auto refuse = [&](const std::string &key, const std::string &what,
+                    const char *expected) -> Status {
+    return specError(option,
+                     Error{what + " is not yet supported: expected " + expected,
+                           columnOf(text, key)});
   };
   if (spec.dtype != DType::F16 && spec.dtype != DType::BF16)
-    return refuse("dtype=" + std::string(name(spec.dtype)), "f16 or bf16");
+    return refuse("dtype", "dtype=" + std::string(name(spec.dtype)),
+                  "f16 or bf16");
   if (spec.prefix)
-    return refuse("prefix", "mask=causal or window");
+    return refuse("prefix", "prefix", "mask=causal or window");
   if (spec.chunk)
-    return refuse("chunk", "mask=causal or window");
+    return refuse("chunk", "chunk", "mask=causal or window");
   if (spec.sink)
-    return refuse("sink", "window alone");
+    return refuse("sink", "sink", "window alone");
   return Success{};
 }
 
@@ -50,7 +64,7 @@ Result<AttentionSpec> parseSpec(const char *option, const std::string &text) {
   Result<AttentionSpec> spec = AttentionSpec::parse(text);
   if (!spec)
     return specError(option, spec.error());
-  if (Status status = verifySupported(option, *spec); !status)
+  if (Status status = verifySupported(option, text, *spec); !status)
     return status.error();
   return spec;
 }
