@@ -1,8 +1,10 @@
-// The float64 interpreter of regions against LLVM: what a region means is
-// computed by both, and every op below moves the result by more than the
-// tolerance. Integers that wrap, negative operands of divisions, every rounding.
+// The float64 interpreter of regions against LLVM for the host and against the
+// lowering to tiles: all compute what a region means, and every op below moves
+// the result by more than the tolerance. Integers that wrap, negative operands
+// of divisions, every rounding.
 
 // RUN: flash-run %s --device=cpu --check
+// RUN: flash-run %s --device=emulator --check
 
 func.func @ops(%q: tensor<1x2x24x64xf16>, %k: tensor<1x2x40x64xf16>,
                %v: tensor<1x2x40x64xf16>, %o: tensor<1x2x24x64xf16>)

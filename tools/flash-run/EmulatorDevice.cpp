@@ -79,6 +79,9 @@ private:
   Status placeArrays(const LaunchShape &shape) {
     arguments.sizes = problem.sizes;
     arguments.scale = problem.spec.effectiveScale();
+    for (const Parameter &parameter : manifest.parameters)
+      if (parameter.role == ParameterRole::Scale && manifest.attention.empty())
+        arguments.scale = parameter.value;
     std::vector<std::string> captures;
     for (const std::string &name : problem.captures)
       if (std::find(problem.arguments.begin(), problem.arguments.end(), name) !=
