@@ -316,7 +316,7 @@ func.func @t33_names() {
 
 func.func @t33_warps() {
   // T33
-  // expected-error @below {{warps of role a: expected >= 1, got 0}}
+  // expected-error @below {{warps of role a: expected 1 to 32, got 0}}
   flash_tile.warp_groups
   role "a" warps 0 {
   }
@@ -527,7 +527,7 @@ func.func private @t40_columns(!flash_tile.tmem<128x1xbf16>)
 
 func.func @t41() {
   // T41: allocs of tensor memory.
-  // expected-error @below {{columns: expected to end by 512, got 448 to 576}}
+  // expected-error @below {{first column: expected 0 to 384 (for 128 columns), got 448}}
   %t = flash_tile.tmem.alloc column 448 : !flash_tile.tmem<128x128xf32>
   return
 }
@@ -537,8 +537,17 @@ func.func @t41() {
 func.func @t42(%t: !flash_tile.tmem<128x128xf32>) {
   %c96 = arith.constant 96 : index
   // T42: views of tensor memory.
-  // expected-error @below {{columns: expected to end by 128 (of the source), got 96 to 160}}
+  // expected-error @below {{first column: expected 0 to 64 (for 64 columns), got 96}}
   %v = flash_tile.tmem.view %t[%c96] : !flash_tile.tmem<128x128xf32> -> !flash_tile.tmem<128x128xbf16>
+  return
+}
+
+// -----
+
+func.func @t42_wider(%t: !flash_tile.tmem<128x128xf32>, %c: index) {
+  // T42
+  // expected-error @below {{columns: expected at most 128 (as the source), got 256}}
+  %v = flash_tile.tmem.view %t[%c] : !flash_tile.tmem<128x128xf32> -> !flash_tile.tmem<128x256xf32>
   return
 }
 

@@ -415,7 +415,7 @@ func.func @p8_commit(%n: index) {
       %u, %p = flash_tile.slot %i of 1
       flash_tile.barrier.wait %full[%c0] phase %p : !flash_tile.barrier<1>
       // P8
-      // expected-error @below {{in role softmax: reads a tile that role mma writes: expected a barrier.wait before it for this stage of a barrier that role mma signals after, got none}}
+      // expected-error @below {{in role softmax: reads a tile that role mma writes: expected a barrier.wait before it in the loop for this stage of a barrier that role mma signals after, got none}}
       %f = flash_tile.tmem.load %s : !tmem -> !flash_tile.future<tensor<128x128xf32>>
       %x = flash_tile.wait %f : !flash_tile.future<tensor<128x128xf32>>
       flash_tile.barrier.arrive per role %empty[%c0] : !flash_tile.barrier<1>

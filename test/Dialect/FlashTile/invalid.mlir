@@ -21,13 +21,13 @@ func.func private @t1_repeat(tensor<4xf32, #flash_tile.layout<lane = [[1], [2], 
 // -----
 
 // T1
-// expected-error @below {{layout repeat count: expected >= 1, got 0}}
+// expected-error @below {{layout repeat count: expected 1 to 1048576, got 0}}
 func.func private @t1_count(tensor<4xf32, #flash_tile.layout<lane = [[1], [2], [0], [0], [0]], repeat = [[0, 4]]>>)
 
 // -----
 
 // T1
-// expected-error @below {{layout vector: expected numbers >= 0, got -1}}
+// expected-error @below {{layout vector: expected numbers from 0 to 1048576, got -1}}
 func.func private @t1_negative(tensor<4xf32, #flash_tile.layout<lane = [[1], [2], [0], [0], [-1]]>>)
 
 // -----
@@ -41,6 +41,24 @@ func.func private @t1_twice(tensor<4xf32, #flash_tile.layout<lane = [[1], [2], [
 // T1
 // expected-error @below {{layout field: expected register, lane, warp, repeat or warp_repeat, got 'block'}}
 func.func private @t1_field(tensor<4xf32, #flash_tile.layout<block = [[1]]>>)
+
+// -----
+
+// T1
+// expected-error @below {{layout registers: expected at most 4096 elements per thread, got more}}
+func.func private @t1_registers(tensor<4xf32, #flash_tile.layout<lane = [[1], [2], [0], [0], [0]], repeat = [[65536, 4], [65536, 4], [65536, 4], [65536, 4]]>>)
+
+// -----
+
+// T1
+// expected-error @below {{layout warps: expected at most 32, got more}}
+func.func private @t1_warps(tensor<4xf32, #flash_tile.layout<lane = [[1], [2], [0], [0], [0]], warp_repeat = [[33, 0]]>>)
+
+// -----
+
+// T2
+// expected-error @below {{layout: expected every element of the tile [4611686018427387904, 4611686018427387904] to be held by a thread}}
+func.func private @t2_huge(tensor<4611686018427387904x4611686018427387904xf32, #flash_tile.layout<lane = [[1, 0], [2, 0], [0, 0], [0, 0], [0, 0]]>>)
 
 // -----
 
@@ -87,7 +105,7 @@ func.func private @t4_stages(!flash_tile.buffer<2xbf16>)
 // -----
 
 // T4
-// expected-error @below {{buffer stages: expected >= 1, got 0}}
+// expected-error @below {{buffer stages: expected 1 to 64, got 0}}
 func.func private @t4_no_stage(!flash_tile.buffer<0x64xbf16>)
 
 // -----
@@ -99,7 +117,7 @@ func.func private @t4_rank(!flash_tile.buffer<1x2x64x128xbf16>)
 // -----
 
 // T4
-// expected-error @below {{view extent: expected >= 1, got 0}}
+// expected-error @below {{view extent: expected 1 to 65536, got 0}}
 func.func private @t4_extent(!flash_tile.view<0x64xbf16>)
 
 // -----
@@ -448,7 +466,7 @@ func.func @t17_shape(%t: tensor<8x16xf32>) {
 
 func.func @t18(%t: tensor<8xf32>) {
   // T18: votes.
-  // expected-error @below {{operand #0 must be ranked tensor of 1-bit signless integer values, but got 'tensor<8xf32>'}}
+  // expected-error @below {{operand #0 must be statically shaped tensor of 1-bit signless integer values, but got 'tensor<8xf32>'}}
   %r = flash_tile.any %t : tensor<8xf32>
   return
 }

@@ -37,7 +37,7 @@ LogicalResult ViewSliceOp::verify() {
   IntegerAttr row;
   if (matchPattern(getRow(), m_Constant(&row)) &&
       (row.getInt() < 0 || row.getInt() % 8 != 0 ||
-       row.getInt() + rows > source.getShape()[0]))
+       row.getInt() > source.getShape()[0] - rows))
     return emitOpError() << "first row: expected a multiple of 8 from 0 to "
                          << source.getShape()[0] - rows << ", got "
                          << row.getInt();

@@ -124,6 +124,11 @@ void LayoutAttr::print(AsmPrinter &printer) const {
   printer << ">";
 }
 
+/// No tile is wider, no thread holds more, no CTA has more warps.
+static constexpr int64_t coordinateLimit = int64_t{1} << 20;
+static constexpr int64_t registerLimit = 4096;
+static constexpr int64_t warpLimit = 32;
+
 LogicalResult LayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  int64_t rank, ArrayRef<int64_t> registerBases,
                                  ArrayRef<int64_t> laneBases,
@@ -140,8 +145,9 @@ LogicalResult LayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                          << " numbers each, got " << bases.size()
                          << " in total";
     for (int64_t x : bases)
-      if (x < 0)
-        return emitError() << "layout vector: expected numbers >= 0, got " << x;
+      if (x < 0 || x > coordinateLimit)
+        return emitError() << "layout vector: expected numbers from 0 to "
+                           << coordinateLimit << ", got " << x;
   }
   for (ArrayRef<int64_t> entries : {repeats, warpRepeats}) {
     if (entries.size() % (rank + 1) != 0)
@@ -150,12 +156,28 @@ LogicalResult LayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                          << " numbers in total";
     for (auto [i, x] : llvm::enumerate(entries)) {
       const bool isCount = i % (rank + 1) == 0;
-      if (x < (isCount ? 1 : 0))
+      if (x < (isCount ? 1 : 0) || x > coordinateLimit)
         return emitError() << "layout repeat " << (isCount ? "count" : "stride")
-                           << ": expected >= " << (isCount ? 1 : 0) << ", got "
-                           << x;
+                           << ": expected " << (isCount ? 1 : 0) << " to "
+                           << coordinateLimit << ", got " << x;
     }
   }
+  // The product of the counts and 2^vectors, kept from overflowing.
+  auto count = [&](ArrayRef<int64_t> bases, ArrayRef<int64_t> entries,
+                   int64_t limit) {
+    int64_t total = 1;
+    for (size_t i = 0; i < bases.size() && total <= limit; i += rank)
+      total *= 2;
+    for (size_t i = 0; i < entries.size() && total <= limit; i += rank + 1)
+      total *= entries[i];
+    return total;
+  };
+  if (count(registerBases, repeats, registerLimit) > registerLimit)
+    return emitError() << "layout registers: expected at most " << registerLimit
+                       << " elements per thread, got more";
+  if (count(warpBases, warpRepeats, warpLimit) > warpLimit)
+    return emitError() << "layout warps: expected at most " << warpLimit
+                       << ", got more";
   return success();
 }
 

@@ -178,9 +178,9 @@ LogicalResult WarpGroupsOp::verify() {
     if (!names.insert(getRoleName(i)).second)
       return emitOpError() << "role names: expected distinct ones, got "
                            << getRoleName(i) << " twice";
-    if (getWarps()[i] < 1)
+    if (getWarps()[i] < 1 || getWarps()[i] > 32)
       return emitOpError() << "warps of role " << getRoleName(i)
-                           << ": expected >= 1, got " << getWarps()[i];
+                           << ": expected 1 to 32, got " << getWarps()[i];
     warps += getWarps()[i];
   }
   if (warps > 32)
@@ -245,7 +245,22 @@ LogicalResult WarpGroupsOp::verifyRegions() {
   for (unsigned role = 0; role < getBodies().size(); ++role)
     if (failed(verifyCrossing(*this, role)))
       return failure();
-  // The program around the roles takes part: barriers are made there.
+  // The program around the roles takes part: barriers are made there. What
+  // follows this op has not been verified yet; if it is malformed, its own
+  // verification will say so, and nothing can be said about the program.
   Operation *program = (*this)->getParentOfType<FunctionOpInterface>();
-  return verifyProgram(program ? program : (*this)->getParentOp());
+  if (!program)
+    program = (*this)->getParentOp();
+  {
+    ScopedDiagnosticHandler silence(getContext(),
+                                    [](Diagnostic &) { return success(); });
+    WalkResult result = program->walk([&](Operation *op) -> WalkResult {
+      if (!isa_and_nonnull<FlashTileDialect>(op->getDialect()))
+        return WalkResult::advance();
+      return op->getName().verifyInvariants(op);
+    });
+    if (result.wasInterrupted())
+      return success();
+  }
+  return verifyProgram(program);
 }

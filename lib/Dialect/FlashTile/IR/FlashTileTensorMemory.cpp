@@ -21,22 +21,25 @@ static constexpr int64_t tmemColumns = 512;
 LogicalResult TmemAllocOp::verify() {
   const int64_t first = static_cast<int64_t>(getColumn());
   const int64_t columns = getTile().getType().getColumns();
-  if (first < 0 || first + columns > tmemColumns)
-    return emitOpError() << "columns: expected to end by " << tmemColumns
-                         << ", got " << first << " to " << first + columns;
+  if (first < 0 || first > tmemColumns - columns)
+    return emitOpError() << "first column: expected 0 to "
+                         << tmemColumns - columns << " (for " << columns
+                         << " columns), got " << first;
   return success();
 }
 
 LogicalResult TmemViewOp::verify() {
   const int64_t columns = getResult().getType().getColumns();
   const int64_t limit = getSource().getType().getColumns();
-  IntegerAttr constant;
-  matchPattern(getColumn(), m_Constant(&constant));
-  const int64_t first = constant ? constant.getInt() : 0;
-  if (first < 0 || first + columns > limit)
-    return emitOpError() << "columns: expected to end by " << limit
-                         << " (of the source), got " << first << " to "
-                         << first + columns;
+  if (columns > limit)
+    return emitOpError() << "columns: expected at most " << limit
+                         << " (as the source), got " << columns;
+  IntegerAttr first;
+  if (matchPattern(getColumn(), m_Constant(&first)) &&
+      (first.getInt() < 0 || first.getInt() > limit - columns))
+    return emitOpError() << "first column: expected 0 to " << limit - columns
+                         << " (for " << columns << " columns), got "
+                         << first.getInt();
   return success();
 }
 

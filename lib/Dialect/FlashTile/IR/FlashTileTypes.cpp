@@ -59,6 +59,10 @@ static void printSwizzled(AsmPrinter &printer, ArrayRef<int64_t> shape,
     printer << ", " << swizzle;
 }
 
+/// More than the shared memory of any chip holds in one direction; keeps sizes
+/// in bytes from overflowing.
+static constexpr int64_t extentLimit = 65536;
+
 /// What a buffer and a view have in common, `tile` being one stage.
 static LogicalResult
 verifySharedTile(function_ref<InFlightDiagnostic()> emitError, StringRef what,
@@ -68,8 +72,9 @@ verifySharedTile(function_ref<InFlightDiagnostic()> emitError, StringRef what,
     return emitError() << what << " tile: expected rank 1 or 2, got "
                        << tile.size();
   for (int64_t extent : tile)
-    if (extent <= 0)
-      return emitError() << what << " extent: expected >= 1, got " << extent;
+    if (extent < 1 || extent > extentLimit)
+      return emitError() << what << " extent: expected 1 to " << extentLimit
+                         << ", got " << extent;
   if (!elementType.isIntOrFloat() ||
       elementType.getIntOrFloatBitWidth() % 8 != 0)
     return emitError() << what
@@ -110,8 +115,9 @@ LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "buffer: expected stages and at least one extent, "
                           "got rank "
                        << shape.size();
-  if (shape.front() < 1)
-    return emitError() << "buffer stages: expected >= 1, got " << shape.front();
+  if (shape.front() < 1 || shape.front() > 64)
+    return emitError() << "buffer stages: expected 1 to 64, got "
+                       << shape.front();
   return verifySharedTile(emitError, "buffer", shape.drop_front(), elementType,
                           swizzle);
 }
@@ -269,6 +275,11 @@ LogicalResult TmemType::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError()
            << "tensor memory element type: expected 8, 16 or 32 bits, got "
            << elementType;
+  // At most 2048 elements of 8 bits: what is wider is refused before its bits
+  // are counted.
+  if (shape[1] > 2048)
+    return emitError() << "tensor memory extent: expected at most 2048, got "
+                       << shape[1];
   const int64_t bits = shape[1] * elementType.getIntOrFloatBitWidth();
   if (bits == 0 || bits % 32 != 0 || bits / 32 > 512)
     return emitError() << "tensor memory columns: expected whole ones of 32 "

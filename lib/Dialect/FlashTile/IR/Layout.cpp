@@ -132,10 +132,17 @@ SmallVector<int64_t> Layout::extents() const {
 bool Layout::covers(ArrayRef<int64_t> shape) const {
   if (static_cast<int64_t>(shape.size()) != rank)
     return false;
+  // More elements than threads have registers need no looking at.
+  const int64_t held = numRegisters() * numLanes() * numWarps();
   int64_t elements = 1;
-  for (int64_t extent : shape)
+  for (int64_t extent : shape) {
+    if (extent > held)
+      return false;
     elements *= extent;
-  llvm::BitVector held(elements);
+    if (elements > held)
+      return false;
+  }
+  llvm::BitVector isHeld(elements);
   for (int64_t warp = 0, nw = numWarps(); warp < nw; ++warp)
     for (int64_t lane = 0; lane < numLanes(); ++lane)
       for (int64_t reg = 0, nr = numRegisters(); reg < nr; ++reg) {
@@ -147,9 +154,9 @@ bool Layout::covers(ArrayRef<int64_t> shape) const {
           linear = linear * extent + coord;
         }
         if (inside)
-          held.set(linear);
+          isHeld.set(linear);
       }
-  return held.all();
+  return isHeld.all();
 }
 
 bool Layout::isWithin(ArrayRef<int64_t> shape) const {

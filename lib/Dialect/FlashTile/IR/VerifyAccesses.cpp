@@ -69,45 +69,55 @@ static bool isRingOf(const Barrier &barrier, Value root) {
          barrier.getStages() == buffer.getStages();
 }
 
+/// How many loops with barriers in them are around `op` in its role.
+static unsigned getDepth(Operation *op) {
+  unsigned depth = 0;
+  for (Operation *loop = getPhaseLoop(op); loop; loop = getPhaseLoop(loop))
+    ++depth;
+  return depth;
+}
+
+/// How deep in loops the waits and signals between two accesses have to be: a
+/// tile that is written once for a whole loop of reads is waited for and given
+/// back outside it, one that both sides touch in each iteration inside.
+static unsigned getDepth(const Access &a, const Access &b) {
+  return std::min(getDepth(a.op), getDepth(b.op));
+}
+
 /// `signal` says that `access`, of the same role, is over. The tensor core
 /// signals for itself, by a commit.
-static bool signalsEndOf(const Signal &signal, const Access &access) {
+static bool signalsEndOf(const Signal &signal, const Access &access,
+                         unsigned depth) {
   return signal.role == access.role && comesAfter(signal.op, access.op) &&
-         (!isa<TmemDotOp>(access.op) || isa<CommitOp>(signal.op));
+         (!isa<TmemDotOp>(access.op) || isa<CommitOp>(signal.op)) &&
+         getDepth(signal.op) >= depth;
 }
 
 /// Whether completing `wait` says that `earlier`, done by its role, is over.
 /// TMA signals for itself, the barrier that the copy names.
 static bool isSignalledAfter(const Barrier &barrier, BarrierWaitOp wait,
-                             const Access &earlier) {
+                             const Access &earlier, unsigned depth) {
   if (auto copy = dyn_cast<CopyTmaOp>(earlier.op))
     return copy.getBarrier() == Value(barrier.init.getBarrier()) &&
            !isOtherStage(copy.getStage(), wait.getStage());
   return llvm::any_of(barrier.signals, [&](const Signal &signal) {
-    return signalsEndOf(signal, earlier) &&
+    return signalsEndOf(signal, earlier, depth) &&
            !isOtherStage(signal.stage, wait.getStage());
   });
 }
 
-/// `wait` keeps `later` back, in its role and in the iteration of `loop`.
+/// `wait` keeps `later` back, in its role.
 static bool protects(const ProgramModel &model, const Barrier &barrier,
-                     BarrierWaitOp wait, const Access &later, Operation *loop) {
+                     BarrierWaitOp wait, const Access &later, unsigned depth) {
   return getRole(wait) == later.role &&
-         (!loop || loop->isProperAncestor(wait)) &&
          (!isRingOf(barrier, later.place.root) || !later.place.stage ||
           isSameStage(wait.getStage(), later.place.stage)) &&
-         model.dominance.properlyDominates(wait.getOperation(), later.op);
+         model.dominance.properlyDominates(wait.getOperation(), later.op) &&
+         getDepth(wait) >= depth;
 }
 
-/// The loop in which `access` needs to be ordered anew in each iteration.
-/// Overwriting needs the other role's consent from the second pass on only:
-/// outside loops a tile is written once.
-static Operation *getScope(const Access &access) {
-  return access.isWrite ? getPhaseLoop(access.op) : nullptr;
-}
-
-/// The role comes back to the tile in a loop: what it gives away here it wants
-/// again. The last read of a program need not be announced to anybody.
+/// The role comes back to the tile in a loop after `access`: what it gives away
+/// here it wants again. The last read of a program need not be announced.
 static bool isRevisited(const ProgramModel &model, const Access &access) {
   return getPhaseLoop(access.op) ||
          llvm::any_of(model.accesses, [&](const Access &other) {
@@ -118,6 +128,18 @@ static bool isRevisited(const ProgramModel &model, const Access &access) {
          });
 }
 
+/// The role was at the tile in a loop before `access`, or `access` is in one:
+/// others may be using what it wrote. The first write of a program is free.
+static bool isRepeated(const ProgramModel &model, const Access &access) {
+  return getPhaseLoop(access.op) ||
+         llvm::any_of(model.accesses, [&](const Access &other) {
+           Operation *loop = getPhaseLoop(other.op);
+           return other.role == access.role && loop &&
+                  mayOverlap(other.place, access.place) &&
+                  comesAfter(access.op, other.op);
+         });
+}
+
 /// `later` needs a wait if another role made `earlier`.
 static bool isConflict(const ProgramModel &model, const Access &later,
                        const Access &earlier) {
@@ -125,17 +147,18 @@ static bool isConflict(const ProgramModel &model, const Access &later,
   return earlier.role && later.role && earlier.role != later.role &&
          mayOverlap(earlier.place, later.place) &&
          (later.isWrite
-              ? getScope(later) != nullptr && isRevisited(model, earlier)
+              ? isRepeated(model, later) && isRevisited(model, earlier)
               : earlier.isWrite);
 }
 
 /// A wait in `later`'s role keeps it back until `earlier` is over.
 static bool isOrderedAfter(const ProgramModel &model, const Access &later,
                            const Access &earlier) {
+  const unsigned depth = getDepth(later, earlier);
   for (const Barrier &barrier : model.barriers)
     for (BarrierWaitOp wait : barrier.waits)
-      if (protects(model, barrier, wait, later, getScope(later)) &&
-          isSignalledAfter(barrier, wait, earlier))
+      if (protects(model, barrier, wait, later, depth) &&
+          isSignalledAfter(barrier, wait, earlier, depth))
         return true;
   return false;
 }
@@ -145,15 +168,16 @@ static bool isAnnounced(const ProgramModel &model, const Access &later,
                         const Access &earlier) {
   if (isa<CopyTmaOp>(earlier.op))
     return true;
+  const unsigned depth = getDepth(later, earlier);
   for (const Barrier &barrier : model.barriers)
     for (const Signal &signal : barrier.signals) {
-      if (!signalsEndOf(signal, earlier) ||
+      if (!signalsEndOf(signal, earlier, depth) ||
           (isRingOf(barrier, earlier.place.root) && earlier.place.stage &&
            !isSameStage(signal.stage, earlier.place.stage)))
         continue;
       for (BarrierWaitOp wait : barrier.waits)
         if (!isOtherStage(wait.getStage(), signal.stage) &&
-            protects(model, barrier, wait, later, getScope(later)))
+            protects(model, barrier, wait, later, depth))
           return true;
     }
   return false;
@@ -172,7 +196,7 @@ static LogicalResult verifyOrder(const ProgramModel &model, const Access &later,
     diag << "in role " << getRoleName(later.role) << ": " << verb(later)
          << " a tile that role " << getRoleName(earlier.role) << " "
          << verb(earlier) << ": expected a barrier.wait before it"
-         << (getScope(later) ? " in the loop" : "")
+         << (getDepth(later, earlier) > 0 ? " in the loop" : "")
          << " for this stage of a barrier that role "
          << getRoleName(earlier.role) << " signals after, got none";
     diag.attachNote(earlier.op->getLoc()) << verb(earlier) << " it here";

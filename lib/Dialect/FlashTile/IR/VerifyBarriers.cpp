@@ -202,7 +202,10 @@ static bool variesIn(Value value, Operation *loop, DenseSet<Value> &seen) {
 
 /// The slot that gave a phase, inverted or not.
 static SlotOp findSlot(Value phase) {
-  while (auto invert = phase.getDefiningOp<arith::XOrIOp>()) {
+  // Dominance may not have been verified yet, so an op may use itself.
+  DenseSet<Value> seen;
+  for (arith::XOrIOp invert; seen.insert(phase).second &&
+                             (invert = phase.getDefiningOp<arith::XOrIOp>());) {
     if (matchPattern(invert.getRhs(), m_Constant()))
       phase = invert.getLhs();
     else if (matchPattern(invert.getLhs(), m_Constant()))

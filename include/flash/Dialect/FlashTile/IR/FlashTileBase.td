@@ -32,10 +32,10 @@ def FlashTile_Dialect : Dialect {
 
     | | |
     |---|---|
-    | T1 | a layout has five lane vectors, vectors of one width, numbers >= 0, counts >= 1 |
+    | T1 | a layout has five lane vectors, vectors of one width, numbers from 0 to 2^20, at most 4096 elements per thread and 32 warps |
     | T2 | a tile's layout has its rank and holds every element of it |
     | T3 | swizzle bits and shift from 0 to 3, the panel a multiple of what the bits permute |
-    | T4 | buffers and views: at least one stage, rank 1 or 2, elements of whole bytes, rows of whole swizzle granules |
+    | T4 | buffers and views: 1 to 64 stages, rank 1 or 2, extents up to 65536, elements of whole bytes, rows of whole swizzle granules |
     | T5 | a future holds a register tile or a view |
     | T6 | a buffer's offset is a multiple of 128 |
     | T7 | a stage's view has the buffer's tile; a constant index is in range |

@@ -321,7 +321,7 @@ def FlashTile_AnyOp : FlashTile_Op<"any", [Pure]> {
 
     Constraint T18: a tile of i1.
   }];
-  let arguments = (ins RankedTensorOf<[I1]>:$source);
+  let arguments = (ins StaticShapeTensorOf<[I1]>:$source);
   let results = (outs I1:$result);
   let assemblyFormat = "$source attr-dict `:` type($source)";
 }

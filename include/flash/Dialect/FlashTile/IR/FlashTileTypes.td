@@ -127,8 +127,8 @@ def FlashTile_TmemType : FlashTile_Type<"Tmem", "tmem"> {
   }];
 }
 
-/// A register tile: rank 1 or 2, static extents.
-def FlashTile_Tile : RankedTensorOf<[AnyFloat, AnySignlessInteger]>;
+/// A register tile: static extents, its layout the encoding.
+def FlashTile_Tile : StaticShapeTensorOf<[AnyFloat, AnySignlessInteger]>;
 /// An operand of a dot: a register tile or a shared-memory view.
 def FlashTile_DotOperand : AnyTypeOf<[FlashTile_Tile, FlashTile_ViewType]>;
 
