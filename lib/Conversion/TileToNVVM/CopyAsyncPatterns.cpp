@@ -86,8 +86,19 @@ private:
     Value passStep = arith::MulIOp::create(
         b, loc, memory.strides[rowDim], indexConstant(b, loc, rowsPerPass));
 
-    Value dest = advance(b, loc, shared, b.getI8Type(),
-                         sharedByteOffset(b, loc, view, row, 0, column, 0));
+    auto destAt = [&](OpBuilder &b, int64_t first) {
+      return advance(b, loc, shared, b.getI8Type(),
+                     sharedByteOffset(b, loc, view, row, first, column, 0));
+    };
+    // Where a pass covers whole periods of the swizzle (an even number of warps
+    // always does), all passes share one address.
+    SwizzleAttr swizzle = view.getSwizzle();
+    int64_t period =
+        swizzle && swizzle.getBits()
+            ? int64_t(1) << (swizzle.getBits() + swizzle.getShift())
+            : 1;
+    bool periodic = rowsPerPass % period == 0;
+    Value dest = destAt(b, 0);
     for (int64_t first = 0; first < rows; first += rowsPerPass) {
       // The last pass may cover rows that the tile does not have.
       scf::IfOp guard;
@@ -98,6 +109,11 @@ private:
         guard = scf::IfOp::create(b, loc, inside, /*withElse=*/false);
         inner = guard.getThenBodyBuilder(b.getListener());
       }
+      Value passDest = dest;
+      if (periodic)
+        passDest = advanceBytes(inner, loc, dest, first * rowBytes(view));
+      else if (first)
+        passDest = destAt(inner, first);
       Value exists;
       if (valid)
         exists = arith::CmpIOp::create(inner, loc, arith::CmpIPredicate::slt,
@@ -118,9 +134,7 @@ private:
               inner, loc, inside, i32Constant(inner, loc, kChunkBytes),
               i32Constant(inner, loc, 0));
         NVVM::CpAsyncOp::create(
-            inner, loc,
-            advanceBytes(inner, loc, dest,
-                         first * rowBytes(view) + col * kChunkBytes),
+            inner, loc, advanceBytes(inner, loc, passDest, col * kChunkBytes),
             advanceBytes(inner, loc, source, col * kChunkBytes), kChunkBytes,
             NVVM::LoadCacheModifierKind::CG, bytes);
       }

@@ -146,6 +146,13 @@ private:
   ValueRange registers;
 };
 
+/// Whether the swizzle depends on a row's number within its 8 x 8 matrix only.
+bool repeatsPerMatrix(ViewType view) {
+  SwizzleAttr swizzle = view.getSwizzle();
+  return !swizzle || !swizzle.getBits() ||
+         swizzle.getBits() + swizzle.getShift() <= 3;
+}
+
 struct DotPattern : OpConversionPattern<DotOp> {
   DotPattern(const TypeConverter &converter, MLIRContext *context,
              const KernelContext &kernels)
@@ -173,6 +180,11 @@ struct DotPattern : OpConversionPattern<DotOp> {
     Type element = bView.getElementType();
     if (!isPacked(element))
       return op.emitOpError("operand b: expected f16 or bf16, got ") << element;
+    for (Type type : {op.getA().getType(), op.getB().getType()})
+      if (auto view = dyn_cast<ViewType>(type); view && !repeatsPerMatrix(view))
+        return op.emitOpError("swizzle: expected bits + shift of at most 3 (a "
+                              "pattern of eight rows), got ")
+               << view;
 
     // The warp's own atoms, by the offset of their first element.
     SmallVector<int64_t> rows, cols;

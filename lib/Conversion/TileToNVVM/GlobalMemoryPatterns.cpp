@@ -57,6 +57,27 @@ public:
     return all;
   }
 
+  /// i1: the columns that exist end with a run of `run` registers, so that one
+  /// check holds for a whole run. Null if they do for certain, nullopt if they
+  /// certainly do not.
+  std::optional<Value> endsWithRun(OpBuilder &b, Value index,
+                                   unsigned run) const {
+    if (!valid.back())
+      return Value();
+    unsigned dim = memory.type.getRank() - 1;
+    std::optional<int64_t> extent = memory.staticExtent(dim);
+    std::optional<int64_t> first = getConstantIntValue(index);
+    if (extent && first) {
+      int64_t columns = std::min(*extent - *first, tile.getShape().back());
+      return columns % run ? std::nullopt : std::optional<Value>(Value());
+    }
+    Value over = arith::RemUIOp::create(b, loc, valid.back(),
+                                        i32Constant(b, loc, run));
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, over,
+                                 i32Constant(b, loc, 0))
+        .getResult();
+  }
+
   /// Pointer to the element of register `r`.
   Value pointer(OpBuilder &b, unsigned r) const {
     Value offset;
@@ -136,11 +157,16 @@ struct StorePattern : OpConversionPattern<StoreOp> {
     unsigned run = std::min<unsigned>(access.getDistribution().contiguity(),
                                       16 / elementBytes);
     ValueRange values = adaptor.getValue();
-    if (run * elementBytes < 4 || run == 1) {
+    std::optional<Value> wholeRuns;
+    if (run > 1 && run * elementBytes >= 4)
+      wholeRuns = access.endsWithRun(b, indices.back(), run);
+    if (!wholeRuns) {
       storeElements(b, op, access, tile, values);
     } else {
       Value aligned = memory.rowsAligned(b, loc, indices, tile.getRank(),
                                          run * elementBytes);
+      if (*wholeRuns)
+        aligned = arith::AndIOp::create(b, loc, aligned, *wholeRuns);
       auto branch = scf::IfOp::create(b, loc, aligned, /*withElse=*/true);
       OpBuilder wide = branch.getThenBodyBuilder(rewriter.getListener());
       storeVectors(wide, op, access, tile, values, run);
