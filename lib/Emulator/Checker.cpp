@@ -25,6 +25,7 @@ Checker::Checker(unsigned warps, uint32_t sharedBytes)
 void Checker::reset() {
   ++life;
   ++generation;
+  globalGranules.clear();
   for (WarpClock &clock : clocks) {
     clock.shared = makeClock();
     clock.lanes.clear();
@@ -49,11 +50,10 @@ bool Checker::ordered(const Record &record, unsigned warp,
   return true;
 }
 
-/// The granule, with records that no longer matter dropped.
-Checker::Granule &Checker::touch(uint32_t index) {
-  Granule &granule = granules[index];
+/// Drops records that no longer matter.
+void Checker::refresh(Granule &granule) {
   if (granule.generation == generation)
-    return granule;
+    return;
   granule.generation = generation;
   granule.reads.clear();
   if (granule.life != life) {
@@ -65,18 +65,17 @@ Checker::Granule &Checker::touch(uint32_t index) {
     std::erase_if(granule.writes, [](const Record &r) { return !r.copy; });
   else
     granule.writes.clear();
-  return granule;
 }
 
 namespace {
 
 /// Calls `visit(granule index, byte mask, first byte)` over [offset, +bytes).
 template <typename F>
-void forGranules(uint32_t offset, unsigned bytes, F visit) {
-  uint32_t end = offset + bytes;
+void forGranules(uint64_t offset, unsigned bytes, F visit) {
+  uint64_t end = offset + bytes;
   while (offset < end) {
-    uint32_t first = offset & 3;
-    uint32_t count = std::min(4 - first, end - offset);
+    unsigned first = offset & 3;
+    unsigned count = unsigned(std::min<uint64_t>(4 - first, end - offset));
     visit(offset >> 2, ((1u << count) - 1) << first, offset);
     offset += count;
   }
@@ -84,47 +83,81 @@ void forGranules(uint32_t offset, unsigned bytes, F visit) {
 
 } // namespace
 
+void Checker::readGranule(Granule &granule, const Accessor &who, uint32_t mask,
+                          uint64_t at, bool checkInitialised,
+                          Finding &finding) {
+  refresh(granule);
+  bool waiting = false;
+  for (const Record &write : granule.writes) {
+    if (!(write.bytes & mask))
+      continue;
+    waiting |= write.copy;
+    if (finding.kind != Finding::None)
+      continue;
+    if (write.copy)
+      finding = {Finding::InFlight, true,        write.pc,
+                 write.warp,        write.lanes, at};
+    else if (!(write.strong && who.strong) &&
+             !ordered(write, who.warp, who.lane))
+      finding = {Finding::Race, true, write.pc, write.warp, write.lanes, at};
+  }
+  if (checkInitialised && finding.kind == Finding::None && !waiting &&
+      (mask & ~granule.initialised))
+    finding = {Finding::Uninitialised, false, 0, 0, 0, at};
+  uint32_t epoch = clocks[who.warp].epoch;
+  uint32_t lane = 1u << who.lane;
+  for (Record &read : granule.reads)
+    if (read.warp == who.warp && read.epoch == epoch && read.bytes == mask &&
+        read.strong == who.strong) {
+      read.lanes |= lane;
+      read.pc = who.pc;
+      return;
+    }
+  // A read that happened before this one need not be remembered: whatever is
+  // ordered after this one is ordered after it too.
+  std::erase_if(granule.reads, [&](const Record &read) {
+    return (read.bytes & ~mask) == 0 && read.strong == who.strong &&
+           ordered(read, who.warp, who.lane);
+  });
+  granule.reads.push_back(
+      {epoch, lane, who.pc, who.warp, uint8_t(mask), who.strong, false});
+}
+
+void Checker::writeGranule(Granule &granule, const Accessor &who, uint32_t mask,
+                           uint64_t at, bool silent, Finding &finding) {
+  refresh(granule);
+  auto conflict = [&](const Record &other, bool isWrite) {
+    if (!(other.bytes & mask) || finding.kind != Finding::None)
+      return;
+    if (other.copy)
+      finding = {Finding::InFlight, true,        other.pc,
+                 other.warp,        other.lanes, at};
+    else if (!(other.strong && who.strong) && !(isWrite && silent) &&
+             !ordered(other, who.warp, who.lane))
+      finding = {Finding::Race, isWrite, other.pc, other.warp, other.lanes, at};
+  };
+  for (const Record &other : granule.writes)
+    conflict(other, true);
+  for (const Record &other : granule.reads)
+    conflict(other, false);
+  granule.initialised |= mask;
+  // The new write stands for everything it overwrites.
+  for (Record &other : granule.writes)
+    if (!other.copy)
+      other.bytes &= ~mask;
+  for (Record &other : granule.reads)
+    other.bytes &= ~mask;
+  std::erase_if(granule.writes, [](const Record &r) { return !r.bytes; });
+  std::erase_if(granule.reads, [](const Record &r) { return !r.bytes; });
+  granule.writes.push_back({clocks[who.warp].epoch, 1u << who.lane, who.pc,
+                            who.warp, uint8_t(mask), who.strong, false});
+}
+
 Finding Checker::read(const Accessor &who, uint32_t offset, unsigned bytes,
                       bool checkInitialised) {
   Finding finding;
-  uint32_t epoch = clocks[who.warp].epoch;
-  forGranules(offset, bytes, [&](uint32_t index, uint32_t mask, uint32_t at) {
-    Granule &granule = touch(index);
-    bool waiting = false;
-    for (const Record &write : granule.writes) {
-      if (!(write.bytes & mask))
-        continue;
-      if (write.copy) {
-        waiting = true;
-        if (finding.kind == Finding::None)
-          finding = {Finding::InFlight, true,        write.pc,
-                     write.warp,        write.lanes, at};
-      } else if (!(write.strong && who.strong) &&
-                 finding.kind == Finding::None &&
-                 !ordered(write, who.warp, who.lane)) {
-        finding = {Finding::Race, true, write.pc, write.warp, write.lanes, at};
-      }
-    }
-    if (checkInitialised && finding.kind == Finding::None && !waiting &&
-        (mask & ~granule.initialised))
-      finding = {Finding::Uninitialised, false, 0, 0, 0, at};
-    uint32_t lane = 1u << who.lane;
-    for (Record &read : granule.reads)
-      if (read.warp == who.warp && read.epoch == epoch && read.bytes == mask &&
-          read.strong == who.strong) {
-        read.lanes |= lane;
-        read.pc = who.pc;
-        return;
-      }
-    // A read that happened before this one need not be remembered: whatever
-    // is ordered after this one is ordered after it too.
-    std::erase_if(granule.reads, [&](const Record &read) {
-      return (read.bytes & ~mask) == 0 && read.strong == who.strong &&
-             ordered(read, who.warp, who.lane) &&
-             !(read.warp == who.warp && (read.lanes & ~lane));
-    });
-    granule.reads.push_back(
-        {epoch, lane, who.pc, who.warp, uint8_t(mask), who.strong, false});
+  forGranules(offset, bytes, [&](uint64_t index, uint32_t mask, uint64_t at) {
+    readGranule(granules[index], who, mask, at, checkInitialised, finding);
   });
   return finding;
 }
@@ -132,35 +165,30 @@ Finding Checker::read(const Accessor &who, uint32_t offset, unsigned bytes,
 Finding Checker::write(const Accessor &who, uint32_t offset, unsigned bytes,
                        bool silent) {
   Finding finding;
-  uint32_t epoch = clocks[who.warp].epoch;
-  forGranules(offset, bytes, [&](uint32_t index, uint32_t mask, uint32_t at) {
-    Granule &granule = touch(index);
-    auto conflict = [&](const Record &other, bool isWrite) {
-      if (!(other.bytes & mask) || finding.kind != Finding::None)
-        return;
-      if (other.copy)
-        finding = {Finding::InFlight, true,        other.pc,
-                   other.warp,        other.lanes, at};
-      else if (!(other.strong && who.strong) && !(isWrite && silent) &&
-               !ordered(other, who.warp, who.lane))
-        finding = {Finding::Race, isWrite,     other.pc,
-                   other.warp,    other.lanes, at};
-    };
-    for (const Record &other : granule.writes)
-      conflict(other, true);
-    for (const Record &other : granule.reads)
-      conflict(other, false);
-    granule.initialised |= mask;
-    // The new write stands for everything it overwrites.
-    for (Record &other : granule.writes)
-      if (!other.copy)
-        other.bytes &= ~mask;
-    for (Record &other : granule.reads)
-      other.bytes &= ~mask;
-    std::erase_if(granule.writes, [](const Record &r) { return !r.bytes; });
-    std::erase_if(granule.reads, [](const Record &r) { return !r.bytes; });
-    granule.writes.push_back({epoch, 1u << who.lane, who.pc, who.warp,
-                              uint8_t(mask), who.strong, false});
+  forGranules(offset, bytes, [&](uint64_t index, uint32_t mask, uint64_t at) {
+    writeGranule(granules[index], who, mask, at, silent, finding);
+  });
+  return finding;
+}
+
+Finding Checker::readGlobal(const Accessor &who, uint64_t address,
+                            unsigned bytes) {
+  Finding finding;
+  if (globalGranules.empty())
+    return finding;
+  forGranules(address, bytes, [&](uint64_t index, uint32_t mask, uint64_t at) {
+    auto it = globalGranules.find(index);
+    if (it != globalGranules.end())
+      readGranule(it->second, who, mask, at, false, finding);
+  });
+  return finding;
+}
+
+Finding Checker::writeGlobal(const Accessor &who, uint64_t address,
+                             unsigned bytes, bool silent) {
+  Finding finding;
+  forGranules(address, bytes, [&](uint64_t index, uint32_t mask, uint64_t at) {
+    writeGranule(globalGranules[index], who, mask, at, silent, finding);
   });
   return finding;
 }
@@ -168,7 +196,7 @@ Finding Checker::write(const Accessor &who, uint32_t offset, unsigned bytes,
 Finding Checker::beginCopy(const Accessor &who, uint32_t copy, uint32_t offset,
                            unsigned bytes) {
   Finding finding = write(who, offset, bytes, false);
-  forGranules(offset, bytes, [&](uint32_t index, uint32_t mask, uint32_t) {
+  forGranules(offset, bytes, [&](uint64_t index, uint32_t mask, uint64_t) {
     Granule &granule = granules[index];
     Record &record = granule.writes.back();
     record.epoch = copy;
@@ -181,8 +209,9 @@ Finding Checker::beginCopy(const Accessor &who, uint32_t copy, uint32_t offset,
 void Checker::endCopy(const Accessor &who, uint32_t copy, uint32_t offset,
                       unsigned bytes) {
   uint32_t epoch = clocks[who.warp].epoch;
-  forGranules(offset, bytes, [&](uint32_t index, uint32_t mask, uint32_t) {
-    Granule &granule = touch(index);
+  forGranules(offset, bytes, [&](uint64_t index, uint32_t mask, uint64_t) {
+    Granule &granule = granules[index];
+    refresh(granule);
     for (Record &record : granule.writes)
       if (record.copy && record.epoch == copy && record.warp == who.warp &&
           record.lanes == 1u << who.lane) {
@@ -196,6 +225,12 @@ void Checker::endCopy(const Accessor &who, uint32_t copy, uint32_t offset,
 //===----------------------------------------------------------------------===//
 // Synchronisation
 //===----------------------------------------------------------------------===//
+
+void Checker::newGeneration() {
+  ++generation;
+  // Whatever was written before the barrier is settled.
+  globalGranules.clear();
+}
 
 void Checker::splitLanes(WarpClock &clock) {
   if (clock.lanes.empty())

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Happens-before over the shared memory of one CTA, by vector clocks whose
-// unit is the lane.
+// Happens-before over the shared memory of one CTA, and over what it writes to
+// global memory, by vector clocks whose unit is the lane.
 //
 // A warp counts *epochs*: it starts a new one whenever one of its lanes
 // releases (arrives at a barrier, synchronises the warp, ...). An access is
@@ -29,8 +29,9 @@
 #ifndef FLASH_LIB_EMULATOR_CHECKER_H
 #define FLASH_LIB_EMULATOR_CHECKER_H
 
+#include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <unordered_map>
 #include <vector>
 
 namespace flash::emu {
@@ -39,11 +40,11 @@ namespace flash::emu {
 struct Clock {
   std::vector<uint32_t> epochs; ///< [warp][32]
 
-  explicit Clock(unsigned warps = 0) : epochs(size_t(warps) * 32) {}
+  explicit Clock(unsigned warps = 0) : epochs(std::size_t(warps) * 32) {}
   void join(const Clock &other);
-  uint32_t *row(unsigned warp) { return &epochs[size_t(warp) * 32]; }
+  uint32_t *row(unsigned warp) { return &epochs[std::size_t(warp) * 32]; }
   const uint32_t *row(unsigned warp) const {
-    return &epochs[size_t(warp) * 32];
+    return &epochs[std::size_t(warp) * 32];
   }
 };
 
@@ -75,7 +76,7 @@ struct Finding {
   uint32_t otherPc = 0;
   uint16_t otherWarp = 0;
   uint32_t otherLanes = 0;
-  uint32_t offset = 0; ///< First byte concerned.
+  uint64_t offset = 0; ///< First byte concerned.
 };
 
 class Checker {
@@ -93,6 +94,12 @@ public:
   /// observe as a write-write race.
   Finding write(const Accessor &who, uint32_t offset, unsigned bytes,
                 bool silent);
+  /// The same for global addresses. Reads are not remembered there: inputs are
+  /// read far more than anything is written, so that a write after an
+  /// unordered read is found only from the side of the read.
+  Finding readGlobal(const Accessor &who, uint64_t address, unsigned bytes);
+  Finding writeGlobal(const Accessor &who, uint64_t address, unsigned bytes,
+                      bool silent);
   /// An asynchronous copy with serial number `copy` is issued.
   Finding beginCopy(const Accessor &who, uint32_t copy, uint32_t offset,
                     unsigned bytes);
@@ -111,7 +118,7 @@ public:
   /// Whether lanes of `warp` know different things.
   bool lanesDiffer(unsigned warp) const { return !clocks[warp].lanes.empty(); }
   /// Every thread of the CTA has reached a barrier.
-  void newGeneration() { ++generation; }
+  void newGeneration();
 
   Clock makeClock() const { return Clock(unsigned(clocks.size())); }
 
@@ -139,10 +146,15 @@ private:
     return clock.lanes.empty() ? clock.shared : clock.lanes[lane];
   }
   bool ordered(const Record &record, unsigned warp, unsigned lane) const;
-  Granule &touch(uint32_t index);
+  void refresh(Granule &granule);
+  void readGranule(Granule &granule, const Accessor &who, uint32_t mask,
+                   uint64_t at, bool checkInitialised, Finding &finding);
+  void writeGranule(Granule &granule, const Accessor &who, uint32_t mask,
+                    uint64_t at, bool silent, Finding &finding);
   void splitLanes(WarpClock &clock);
 
-  std::vector<Granule> granules;
+  std::vector<Granule> granules;                        ///< Shared memory.
+  std::unordered_map<uint64_t, Granule> globalGranules; ///< By address / 4.
   std::vector<WarpClock> clocks;
   uint32_t life = 1;
   uint32_t generation = 1;

@@ -101,6 +101,8 @@ public:
   uint64_t immediateBits(const syntax::Operand &operand, Type type);
   /// Appends to Program::extra and returns the index.
   uint32_t pushExtra(uint32_t value);
+  /// This access may order CTAs.
+  void noteOrdering() { program->ordersCtas = true; }
   uint32_t extraSize() const { return uint32_t(program->extra.size()); }
   bool variableAddress(int32_t variable, StateSpace &space, uint64_t &address);
 

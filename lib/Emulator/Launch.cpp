@@ -125,6 +125,7 @@ Cta::Cta(Launch &launch, ThreadCounts &counts) : launch(launch) {
 
 void Cta::start(uint64_t index) {
   const LaunchConfig &config = *launch.config;
+  number = uint32_t(index);
   id[0] = uint32_t(index % config.grid[0]);
   id[1] = uint32_t(index / config.grid[0] % config.grid[1]);
   id[2] = uint32_t(index / config.grid[0] / config.grid[1]);
@@ -219,6 +220,12 @@ Report flash::emu::launch(const Module &module, std::string_view kernel,
   unsigned threads =
       config.threads ? config.threads : std::thread::hardware_concurrency();
   threads = unsigned(std::clamp<uint64_t>(ctas, 1, std::max(1u, threads)));
+  // Where a kernel has no atomic or ordered access to global memory, nothing
+  // can order its CTAs. (The marks hold 28 bits of a CTA's number.)
+  bool watch = config.checks.races && ctas > 1 && ctas < (1u << 28) - 1 &&
+               !program->ordersCtas;
+  state.buffers->watchCtas(watch);
+  state.variables.watchCtas(watch);
   std::vector<ThreadCounts> counts(threads);
   std::atomic<uint64_t> next = 0;
   auto work = [&](unsigned index) {
@@ -237,6 +244,7 @@ Report flash::emu::launch(const Module &module, std::string_view kernel,
   for (std::thread &worker : workers)
     worker.join();
 
+  state.buffers->watchCtas(false);
   sink.finish(report);
   fillCounters(report, *program, counts);
   report.seconds =

@@ -141,6 +141,7 @@ struct Barrier {
 struct Cta {
   Launch &launch;
   std::array<uint32_t, 3> id = {};
+  uint32_t number = 0; ///< Linear index in the grid.
   std::array<uint32_t, 3> blockDim = {};
   uint32_t threads = 0;
   AlignedBytes shared;

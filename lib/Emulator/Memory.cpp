@@ -63,6 +63,20 @@ Buffer &BufferMap::add(std::string_view name, uint64_t address, uint64_t size,
   return buffer;
 }
 
+void BufferMap::watchCtas(bool on) {
+  // The marks take twice the memory of the buffer: larger ones go without.
+  constexpr uint64_t most = uint64_t(1) << 28;
+  for (Buffer &buffer : buffers) {
+    buffer.writers.reset();
+    buffer.readers.reset();
+    if (!on || buffer.size > most)
+      continue;
+    size_t granules = (buffer.size + 3) / 4;
+    buffer.writers = std::make_unique<std::atomic<uint32_t>[]>(granules);
+    buffer.readers = std::make_unique<std::atomic<uint32_t>[]>(granules);
+  }
+}
+
 std::string flash::emu::describeGlobal(BufferMap &buffers, BufferMap &variables,
                                        uint64_t address) {
   char text[256];

@@ -25,6 +25,7 @@
 #include "Program.h"
 #include "flash/Emulator/Emulator.h"
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <string>
@@ -51,6 +52,10 @@ struct Buffer {
   /// One byte per byte: not 0 where a read before a write is an error. Null
   /// where everything counts as initialised.
   std::unique_ptr<uint8_t[]> unread;
+  /// During a launch whose CTAs cannot order each other: per 4 bytes the last
+  /// CTA (its number plus one, over a mask of the bytes) that wrote (read)
+  /// them. Null otherwise.
+  std::unique_ptr<std::atomic<uint32_t>[]> writers, readers;
 };
 
 /// The buffers of one device, found by address.
@@ -62,6 +67,8 @@ public:
   /// The buffer that contains [address, address + size), or null.
   Buffer *containing(uint64_t address, uint64_t size);
   Buffer *named(std::string_view name);
+  /// Starts (ends) keeping Buffer::writers and readers.
+  void watchCtas(bool on);
   /// Adds a buffer at `address`, above every other one.
   Buffer &add(std::string_view name, uint64_t address, uint64_t size,
               Contents contents);

@@ -106,6 +106,7 @@ bool resolveGlobal(Warp &warp, const Inst &inst, Access &access,
     }
     uint64_t offset = address - buffer->address;
     access.at[i] = buffer->data.get() + offset;
+    access.buffer[i] = buffer;
     access.unread[i] = buffer->unread ? buffer->unread.get() + offset : nullptr;
   });
   warp.lastBuffer = buffer;
@@ -188,14 +189,20 @@ bool flash::emu::resolve(Warp &warp, const Inst &inst, StateSpace space,
 //===----------------------------------------------------------------------===//
 
 void flash::emu::reportFinding(Warp &warp, const Inst &inst, unsigned lane,
-                               const Finding &finding, bool isWrite) {
+                               const Finding &finding, bool isWrite,
+                               bool isGlobal) {
   Cta &cta = *warp.cta;
+  auto where = [&]() -> std::string {
+    if (isGlobal)
+      return describeGlobal(*cta.launch.buffers, cta.launch.variables,
+                            finding.offset);
+    return "shared byte " + std::to_string(finding.offset);
+  };
   if (finding.kind == Finding::Uninitialised) {
     if (cta.checkUninitialised &&
         cta.wants(IssueKind::Uninitialised, warp, &inst))
       cta.report(IssueKind::Uninitialised, warp, &inst, 1u << lane,
-                 "lane " + std::to_string(lane) + " reads shared byte " +
-                     std::to_string(finding.offset) +
+                 "lane " + std::to_string(lane) + " reads " + where() +
                      ", which nobody has written");
     return;
   }
@@ -205,22 +212,74 @@ void flash::emu::reportFinding(Warp &warp, const Inst &inst, unsigned lane,
   IssueKind kind = inFlight ? IssueKind::Poisoned : IssueKind::Race;
   if (!cta.wants(kind, warp, &inst, finding.otherPc))
     return;
-  std::string where =
-      " of warp " + std::to_string(finding.otherWarp) + ", lanes ";
-  char lanes[16];
-  std::snprintf(lanes, sizeof(lanes), "0x%08x", finding.otherLanes);
+  char other[64];
+  std::snprintf(other, sizeof(other), " of warp %u, lanes 0x%08x",
+                finding.otherWarp, finding.otherLanes);
   std::string message = "lane " + std::to_string(lane) +
-                        (isWrite ? " writes" : " reads") + " shared byte " +
-                        std::to_string(finding.offset) + ", ";
+                        (isWrite ? " writes " : " reads ") + where() + ", ";
   if (inFlight)
-    message += "which the asynchronous copy" + where + lanes +
+    message += std::string("which the asynchronous copy") + other +
                " is still to write (no wait has completed it)";
   else
     message += std::string("unordered with the ") +
-               (finding.otherIsWrite ? "write" : "read") + where + lanes;
+               (finding.otherIsWrite ? "write" : "read") + other;
   cta.report(kind, warp, &inst, 1u << lane, std::move(message),
              finding.otherPc);
 }
+
+namespace {
+
+/// Global accesses of CTAs that nothing orders: two may read the same bytes,
+/// and no more than that.
+void checkCtas(Warp &warp, const Inst &inst, const Access &access,
+               unsigned lane) {
+  Buffer &buffer = *access.buffer[lane];
+  Cta &cta = *warp.cta;
+  uint64_t first = access.address[lane] - buffer.address;
+  uint32_t mine = (cta.number + 1) << 4;
+  uint32_t other = 0;
+  bool otherWrote = false;
+  for (uint64_t at = first; at < first + access.bytes;) {
+    unsigned count =
+        unsigned(std::min<uint64_t>(4 - (at & 3), first + access.bytes - at));
+    uint32_t bytes = ((1u << count) - 1) << (at & 3);
+    auto conflicts = [&](uint32_t mark) {
+      return (mark & bytes) && (mark & ~15u) != mine;
+    };
+    auto &marks = access.isWrite ? buffer.writers : buffer.readers;
+    std::atomic<uint32_t> &own = marks[at / 4];
+    uint32_t old = own.load(std::memory_order_relaxed);
+    uint32_t mark = (old & ~15u) == mine ? old | bytes : mine | bytes;
+    // Stored only where it changes: CTAs share their inputs.
+    if (old != mark)
+      own.store(mark, std::memory_order_relaxed);
+    uint32_t wrote =
+        access.isWrite ? old
+                       : buffer.writers[at / 4].load(std::memory_order_relaxed);
+    uint32_t read = access.isWrite
+                        ? buffer.readers[at / 4].load(std::memory_order_relaxed)
+                        : 0;
+    if (!other && conflicts(wrote)) {
+      other = wrote;
+      otherWrote = true;
+    } else if (!other && conflicts(read)) {
+      other = read;
+    }
+    at += count;
+  }
+  if (!other || !cta.wants(IssueKind::Race, warp, &inst))
+    return;
+  cta.report(IssueKind::Race, warp, &inst, 1u << lane,
+             "lane " + std::to_string(lane) +
+                 (access.isWrite ? " writes " : " reads ") +
+                 describeGlobal(*cta.launch.buffers, cta.launch.variables,
+                                access.address[lane]) +
+                 ", which CTA number " + std::to_string((other >> 4) - 1) +
+                 (otherWrote ? " writes" : " reads") +
+                 " too; nothing in this kernel orders CTAs");
+}
+
+} // namespace
 
 void flash::emu::checkLoad(Warp &warp, const Inst &inst, const Access &access) {
   Cta &cta = *warp.cta;
@@ -235,9 +294,19 @@ void flash::emu::checkLoad(Warp &warp, const Inst &inst, const Access &access) {
       if (finding.kind != Finding::None)
         reportFinding(warp, inst, lane, finding, false);
     });
-    if (access.strong)
-      forLanes(access.globalMask,
-               [&](unsigned lane) { strongAcquire(warp, access, lane); });
+    forLanes(access.globalMask, [&](unsigned lane) {
+      if (access.strong)
+        strongAcquire(warp, access, lane);
+      // A plain read beside atomics is how every compare-and-swap loop
+      // starts; only plain writes conflict with it.
+      Accessor who{uint16_t(warp.id), uint8_t(lane), true, warp.pcOf(inst)};
+      Finding finding =
+          checker->readGlobal(who, access.address[lane], access.bytes);
+      if (finding.kind != Finding::None)
+        reportFinding(warp, inst, lane, finding, false, true);
+      if (access.buffer[lane]->readers)
+        checkCtas(warp, inst, access, lane);
+    });
   }
   if (!cta.checkUninitialised)
     return;
@@ -271,6 +340,17 @@ void flash::emu::checkStore(Warp &warp, const Inst &inst, const Access &access,
   } else if (access.globalMask >> lane & 1) {
     if (access.unread[lane])
       std::memset(access.unread[lane], 0, access.bytes);
+    if (Checker *checker = cta.checker.get()) {
+      bool silent = std::memcmp(access.at[lane], data, access.bytes) == 0;
+      Accessor who{uint16_t(warp.id), uint8_t(lane), access.strong,
+                   warp.pcOf(inst)};
+      Finding finding =
+          checker->writeGlobal(who, access.address[lane], access.bytes, silent);
+      if (finding.kind != Finding::None)
+        reportFinding(warp, inst, lane, finding, true, true);
+      if (access.buffer[lane]->writers)
+        checkCtas(warp, inst, access, lane);
+    }
   }
   if (access.strong && cta.checker)
     strongRelease(warp, access, lane);

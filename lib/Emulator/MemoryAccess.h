@@ -30,6 +30,7 @@ struct Access {
   // Out.
   std::byte *at[32];
   uint8_t *unread[32]; ///< Flags of global bytes, null where none are kept.
+  Buffer *buffer[32];  ///< Of global addresses.
   uint32_t sharedMask = 0, globalMask = 0;
 };
 
@@ -48,7 +49,7 @@ void strongRelease(Warp &warp, const Access &access, unsigned lane);
 void strongAcquire(Warp &warp, const Access &access, unsigned lane);
 /// Writes a checker's finding as an issue.
 void reportFinding(Warp &warp, const Inst &inst, unsigned lane,
-                   const Finding &finding, bool isWrite);
+                   const Finding &finding, bool isWrite, bool isGlobal = false);
 
 /// Shared-memory wavefronts of `bytes` per lane at `offset[lane]`.
 void countShared(Warp &warp, const Inst &inst, uint32_t mask,

@@ -241,6 +241,8 @@ bool decodeAtomic(Decoder &d) {
   if (space == StateSpace::Generic)
     space = address.symbolSpace;
   d.inst.sub |= uint8_t(space);
+  if (space == StateSpace::Global || space == StateSpace::Generic)
+    d.noteOrdering();
   return true;
 }
 

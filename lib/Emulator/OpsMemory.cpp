@@ -196,6 +196,8 @@ bool decodeAccess(Decoder &d, bool isLoad) {
   d.inst.sub |= uint8_t(space) | (strong ? kStrong : 0);
   if (strong && isLoad)
     d.inst.flags |= kPolls;
+  if (strong && (space == StateSpace::Global || space == StateSpace::Generic))
+    d.noteOrdering();
   d.inst.extra = d.extraSize();
   for (uint32_t op : ops)
     d.pushExtra(op);

@@ -111,6 +111,8 @@ struct Program {
   /// Register number -> number of that mask, ~0 for others; empty if none is
   /// tracked.
   std::vector<uint32_t> trackedNumber;
+  /// Has atomic or ordered accesses that may be to global memory.
+  bool ordersCtas = false;
   /// `.const` image, addressed from 0.
   std::vector<std::byte> constImage;
   /// `.global` variables that the kernel names. Their addresses are fixed

@@ -81,6 +81,49 @@ TEST(Check, RaceBetweenLanesWithoutSyncWarp) {
   EXPECT_EQ(report.races, 1u) << issues(report);
 }
 
+TEST(Check, RacesInGlobalMemory) {
+  // Two warps write different values to one word.
+  Report report = runBody("st.global.b32 [%rd1], %r1;\nret;", 64);
+  EXPECT_TRUE(has(report, IssueKind::Race)) << issues(report);
+  // A barrier between them orders the writes of different warps.
+  EXPECT_TRUE(runBody("setp.eq.u32 %p1, %r1, 0;\nsetp.eq.u32 %p2, %r1, 32;\n"
+                      "@%p1 st.global.b32 [%rd1], %r1;\nbar.sync 0;\n"
+                      "@%p2 st.global.b32 [%rd1], %r1;\nret;")
+                  .ok);
+  report = runBody("setp.eq.u32 %p1, %r1, 0;\nsetp.eq.u32 %p2, %r1, 32;\n"
+                   "@%p1 st.global.b32 [%rd1], %r1;\n"
+                   "@%p2 st.global.b32 [%rd1], %r1;\nret;");
+  EXPECT_EQ(report.races, 1u) << issues(report);
+}
+
+TEST(Check, RacesBetweenCtas) {
+  auto run = [](const std::string &body, uint32_t grid) {
+    auto module =
+        parse(kernelText("ld.param.u64 %rd1, [out];\nmov.u32 %r1, %tid.x;\n"
+                         "mov.u32 %r2, %ctaid.x;\n" +
+                         body));
+    KernelRun kernel(*module, "k");
+    kernel.in(std::vector<uint32_t>(256));
+    return kernel.go(grid, 32);
+  };
+  std::string own = "mad.lo.s32 %r3, %r2, 32, %r1;\n"
+                    "mul.wide.u32 %rd2, %r3, 4;\nadd.s64 %rd3, %rd1, %rd2;\n";
+  std::string same = "mul.wide.u32 %rd2, %r1, 4;\nadd.s64 %rd3, %rd1, %rd2;\n";
+  EXPECT_TRUE(run(own + "st.global.b32 [%rd3], %r1;\nret;", 4).ok);
+  EXPECT_TRUE(run(same + "ld.global.b32 %r4, [%rd3];\nret;", 4).ok);
+  EXPECT_TRUE(run(same + "red.global.add.u32 [%rd3], %r1;\nret;", 4).ok);
+  // The same value from every CTA is still a race.
+  Report report = run(same + "st.global.b32 [%rd3], %r1;\nret;", 4);
+  EXPECT_EQ(report.races, 1u) << issues(report);
+  EXPECT_NE(issues(report).find("nothing in this kernel orders CTAs"),
+            std::string::npos);
+  // One reads what another writes.
+  report = run(own + "st.global.b32 [%rd3], %r1;\n" + same +
+                   "ld.global.b32 %r4, [%rd3];\nret;",
+               4);
+  EXPECT_GE(report.races, 1u) << issues(report);
+}
+
 TEST(Check, NeighbouringHalvesAreNoRace) {
   Report report = runBody("shl.b32 %r5, %r1, 1;\nadd.s32 %r5, %r5, %r3;\n"
                           "cvt.u16.u32 %h1, %r1;\nst.shared.b16 [%r5], %h1;\n"
