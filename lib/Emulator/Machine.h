@@ -168,8 +168,11 @@ struct Cta {
   void fatal(IssueKind kind, const Warp &warp, const Inst *inst, uint32_t lanes,
              std::string message);
 
-  // Scheduler.cpp
+  // Executor.cpp
+  /// Runs up to `quantum` instructions of a warp.
   void runWarp(Warp &warp, uint32_t quantum);
+
+  // Scheduler.cpp
   Group *pick(Warp &warp);
   bool syncReady(Warp &warp, Group &group, const Inst &inst, uint32_t lanes);
   void deadlock();

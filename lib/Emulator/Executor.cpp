@@ -1,0 +1,222 @@
+//===- Executor.cpp - The main loop -----------------------------*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Runs the instructions of one warp for the length of its turn.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Lanes.h"
+#include "Machine.h"
+
+#include <algorithm>
+
+using namespace flash::emu;
+
+namespace {
+
+/// Polling rounds a group makes before other groups of its warp get a turn.
+constexpr uint32_t kSpinLimit = 32;
+
+/// Keeps the initialised masks of tracked registers and reports uses that
+/// matter of registers that these lanes never wrote.
+void trackRegisters(Warp &warp, const Inst &inst, uint32_t mask) {
+  const Program &program = *warp.program;
+  const Meta &meta = program.meta[warp.pcOf(inst)];
+  const uint32_t *uses = &program.registerLists[meta.firstUse];
+  const uint32_t *defs = &program.registerLists[meta.firstDef];
+  auto maskOf = [&](uint32_t reg) -> uint32_t {
+    uint32_t number = program.trackedNumber[reg];
+    return number == ~0u ? ~0u : warp.initialised[number];
+  };
+  uint32_t ready = ~0u;
+  if (meta.select && meta.uses >= 3) {
+    uint32_t choice = predicateOf(warp, inst.ops[3]) ^ uint32_t(inst.imm);
+    ready = (choice & maskOf(uses[0])) | (~choice & maskOf(uses[1]));
+    ready &= maskOf(uses[2]);
+  } else {
+    for (uint32_t i = 0; i < meta.uses; ++i)
+      ready &= maskOf(uses[i]);
+  }
+  bool passesOn = inst.kind == Kind::Plain;
+  if (!passesOn && (mask & ~ready)) {
+    if (warp.cta->wants(IssueKind::Uninitialised, warp, &inst))
+      warp.cta->report(IssueKind::Uninitialised, warp, &inst, mask & ~ready,
+                       "an operand was never written by these lanes");
+    ready = ~0u;
+  }
+  for (uint32_t i = 0; i < meta.defs; ++i) {
+    uint32_t number = program.trackedNumber[defs[i]];
+    if (number == ~0u)
+      continue;
+    uint32_t &state = warp.initialised[number];
+    state = (state & ~mask) | (passesOn ? ready & mask : mask);
+  }
+}
+
+} // namespace
+
+void Cta::runWarp(Warp &warp, uint32_t quantum) {
+  const Inst *code = warp.program->code.data();
+  uint64_t *issued = warp.issued;
+  const std::byte *registers = warp.registers;
+  uint32_t left = quantum;
+  Group *group = pick(warp);
+  while (group && left) {
+    uint32_t pc = group->pc;
+    uint32_t active = group->mask;
+    bool alone = warp.groups.size() == 1;
+    bool stay = true;
+    while (stay && left) {
+      const Inst &inst = code[pc];
+      ++issued[pc];
+      --left;
+      uint32_t guard =
+          *reinterpret_cast<const uint32_t *>(registers + inst.guard);
+      uint32_t mask = active & (guard ^ inst.guardXor);
+      if (inst.kind == Kind::Plain && !(inst.flags & kTracked)) [[likely]] {
+        if (mask == ~0u)
+          inst.full(warp, inst, mask);
+        else if (mask)
+          inst.masked(warp, inst, mask);
+        ++pc;
+      } else {
+        if (inst.flags & kTracked)
+          trackRegisters(warp, inst, inst.kind == Kind::Branch ? active : mask);
+        switch (inst.kind) {
+        case Kind::Plain:
+        case Kind::Memory:
+        case Kind::Yield:
+          if (mask)
+            (mask == ~0u ? inst.full : inst.masked)(warp, inst, mask);
+          if (inst.flags & kPolls)
+            warp.polled = true;
+          ++pc;
+          if (inst.kind != Kind::Plain &&
+              launch.stop.load(std::memory_order_relaxed)) {
+            group->pc = pc;
+            executed += quantum - left;
+            return;
+          }
+          break;
+        case Kind::Branch: {
+          uint32_t target = uint32_t(inst.imm);
+          if (!mask) {
+            ++pc;
+            break;
+          }
+          uint32_t stays = active & ~mask;
+          bool backwards = target <= pc;
+          if (stays) {
+            group->pc = pc + 1;
+            group->mask = stays;
+            warp.groups.push_back({target, mask, Group::Runnable, 0});
+            stay = false;
+          } else {
+            pc = target;
+          }
+          if (backwards && warp.polled) {
+            warp.polled = false;
+            if (++warp.spins >= kSpinLimit) {
+              warp.spins = 0;
+              if (stays)
+                warp.groups.back().state = Group::Spinning;
+              else {
+                group->pc = pc;
+                group->state = Group::Spinning;
+                stay = false;
+              }
+              left = std::min(left, 1u); // Let other warps run.
+            }
+          }
+          break;
+        }
+        case Kind::Indexed: {
+          const uint32_t *index = sourceRow<uint32_t>(warp, inst.ops[0]);
+          uint32_t rest = mask;
+          group->mask = active & ~mask;
+          group->pc = pc + 1;
+          while (rest) {
+            uint32_t value = index[std::countr_zero(rest)];
+            uint32_t same = 0;
+            forLanes(rest, [&](unsigned lane) {
+              same |= uint32_t(index[lane] == value) << lane;
+            });
+            rest &= ~same;
+            if (value >= inst.imm) {
+              fatal(IssueKind::OutOfBounds, warp, &inst, same,
+                    "branch index " + std::to_string(value) +
+                        ": expected less than " + std::to_string(inst.imm));
+              executed += quantum - left;
+              return;
+            }
+            warp.groups.push_back({warp.program->extra[inst.extra + value],
+                                   same, Group::Runnable, 0});
+          }
+          std::erase_if(warp.groups, [](const Group &g) { return !g.mask; });
+          stay = false;
+          break;
+        }
+        case Kind::Exit:
+          if (mask) {
+            group->pc = pc + 1;
+            exitLanes(warp, mask);
+            stay = false;
+          } else {
+            ++pc;
+          }
+          break;
+        case Kind::Sync:
+        case Kind::Barrier:
+          if (!mask) {
+            ++pc;
+            break;
+          }
+          if ((inst.kind == Kind::Sync || (inst.flags & kAligned)) &&
+              !syncReady(warp, *group, inst, mask)) {
+            --issued[pc]; // It counts when it executes.
+            stay = false;
+            break;
+          }
+          if (inst.kind == Kind::Sync) {
+            (mask == ~0u ? inst.full : inst.masked)(warp, inst, mask);
+            ++pc;
+            if (warp.groups.size() > 1 || launch.stop) {
+              group->pc = pc;
+              stay = false;
+            }
+            break;
+          }
+          if (uint32_t rest = active & ~mask) {
+            group->mask = mask;
+            group->pc = pc;
+            uint32_t at = pc;
+            warp.groups.push_back({at + 1, rest, Group::Runnable, 0});
+            group = nullptr;
+            for (Group &g : warp.groups)
+              if (g.mask == mask)
+                group = &g;
+          }
+          group->pc = pc;
+          if (!arriveAtBarrier(warp, *group, inst, mask) && group->pc == pc)
+            ++group->pc;
+          stay = false;
+          break;
+        }
+      }
+      if (!alone && stay && (code[pc].flags & kLeader)) {
+        group->pc = pc;
+        stay = false;
+      }
+    }
+    if (stay)
+      group->pc = pc; // The turn is over in the middle of a block.
+    if (launch.stop.load(std::memory_order_relaxed))
+      break;
+    group = pick(warp);
+  }
+  executed += quantum - left;
+}
