@@ -423,13 +423,16 @@ bool Layout::assignRows(std::string &message) {
         assign(r, classes[classOf(r)]);
     next = (next + 127) / 128 * 128;
   }
-  if (next >= kVirtual) {
+  if (next + program.constantBytes >= kVirtual) {
     message = "program: too many live registers";
     return false;
   }
-  program.registerBytes = uint32_t(next);
+  program.constantBase = uint32_t(next);
+  program.registerBytes = uint32_t(next) + program.constantBytes;
   auto patch = [&](uint32_t &op) {
-    if (!(op & kConstantBank) && (op & kVirtual))
+    if (op & kConstant)
+      op = program.constantBase + (op & ~kConstant);
+    else if (op & kVirtual)
       op = rowOf[op & ~kVirtual];
   };
   for (Inst &inst : program.code) {

@@ -150,7 +150,7 @@ uint32_t Decoder::constant32(uint32_t value) {
     for (unsigned i = 0; i < 32; ++i)
       std::memcpy(&constantData[it->second + i * 4], &value, 4);
   }
-  return it->second | kConstantBank;
+  return it->second | kConstant;
 }
 
 uint32_t Decoder::constant64(uint64_t value) {
@@ -161,7 +161,7 @@ uint32_t Decoder::constant64(uint64_t value) {
     for (unsigned i = 0; i < 32; ++i)
       std::memcpy(&constantData[it->second + i * 8], &value, 8);
   }
-  return it->second | kConstantBank;
+  return it->second | kConstant;
 }
 
 uint64_t Decoder::immediateBits(const Operand &operand, Type type) {

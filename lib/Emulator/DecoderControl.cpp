@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Decoder.h"
+#include "Executor.h"
 
 #include <cstring>
 
@@ -294,5 +295,6 @@ bool Decoder::decodeKernel(const syntax::Function &function, Program &target) {
     syn = nullptr;
     return fail(message);
   }
+  findRuns(*program);
   return true;
 }

@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Executor.h"
 #include "Lanes.h"
 #include "Machine.h"
 
@@ -57,12 +58,38 @@ void trackRegisters(Warp &warp, const Inst &inst, uint32_t mask) {
   }
 }
 
+/// The lanes that the guard of `inst` lets through.
+uint32_t guardOf(const Warp &warp, const Inst &inst) {
+  return *sourceRow<uint32_t>(warp, inst.guard) ^ inst.guardXor;
+}
+
+/// What Inst::full is for guarded instructions inside a run.
+void runGuarded(Warp &warp, const Inst &inst, uint32_t active) {
+  if (uint32_t mask = active & guardOf(warp, inst))
+    inst.masked(warp, inst, mask);
+}
+
 } // namespace
+
+void flash::emu::findRuns(Program &program) {
+  program.runs.assign(program.code.size(), 0);
+  uint32_t length = 0;
+  for (size_t pc = program.code.size(); pc-- > 0;) {
+    Inst &inst = program.code[pc];
+    bool inside = inst.kind == Kind::Plain && !(inst.flags & kTracked);
+    length = inside ? length + 1 : 0;
+    program.runs[pc] = length;
+    if (inst.flags & kLeader)
+      length = 0; // Lanes of the warp may wait here.
+    if (inside && inst.guard != kTrueMask)
+      inst.full = runGuarded;
+  }
+}
 
 void Cta::runWarp(Warp &warp, uint32_t quantum) {
   const Inst *code = warp.program->code.data();
+  const uint32_t *runs = warp.program->runs.data();
   uint64_t *issued = warp.issued;
-  const std::byte *registers = warp.registers;
   uint32_t left = quantum;
   Group *group = pick(warp);
   while (group && left) {
@@ -71,19 +98,24 @@ void Cta::runWarp(Warp &warp, uint32_t quantum) {
     bool alone = warp.groups.size() == 1;
     bool stay = true;
     while (stay && left) {
-      const Inst &inst = code[pc];
+      uint32_t length = std::max(1u, std::min(runs[pc], left));
       ++issued[pc];
-      --left;
-      uint32_t guard =
-          *reinterpret_cast<const uint32_t *>(registers + inst.guard);
-      uint32_t mask = active & (guard ^ inst.guardXor);
-      if (inst.kind == Kind::Plain && !(inst.flags & kTracked)) [[likely]] {
-        if (mask == ~0u)
-          inst.full(warp, inst, mask);
-        else if (mask)
-          inst.masked(warp, inst, mask);
-        ++pc;
+      --issued[pc + length];
+      left -= length;
+      executed += length;
+      if (runs[pc]) [[likely]] {
+        const Inst *inst = code + pc;
+        pc += length;
+        const Inst *end = code + pc;
+        if (active == ~0u)
+          for (; inst != end; ++inst)
+            inst->full(warp, *inst, ~0u);
+        else
+          for (; inst != end; ++inst)
+            runGuarded(warp, *inst, active);
       } else {
+        const Inst &inst = code[pc];
+        uint32_t mask = active & guardOf(warp, inst);
         if (inst.flags & kTracked)
           trackRegisters(warp, inst, inst.kind == Kind::Branch ? active : mask);
         switch (inst.kind) {
@@ -98,7 +130,6 @@ void Cta::runWarp(Warp &warp, uint32_t quantum) {
           if (inst.kind != Kind::Plain &&
               launch.stop.load(std::memory_order_relaxed)) {
             group->pc = pc;
-            executed += quantum - left;
             return;
           }
           break;
@@ -150,7 +181,6 @@ void Cta::runWarp(Warp &warp, uint32_t quantum) {
               fatal(IssueKind::OutOfBounds, warp, &inst, same,
                     "branch index " + std::to_string(value) +
                         ": expected less than " + std::to_string(inst.imm));
-              executed += quantum - left;
               return;
             }
             warp.groups.push_back({warp.program->extra[inst.extra + value],
@@ -178,6 +208,7 @@ void Cta::runWarp(Warp &warp, uint32_t quantum) {
           if ((inst.kind == Kind::Sync || (inst.flags & kAligned)) &&
               !syncReady(warp, *group, inst, mask)) {
             --issued[pc]; // It counts when it executes.
+            ++issued[pc + 1];
             stay = false;
             break;
           }
@@ -218,5 +249,4 @@ void Cta::runWarp(Warp &warp, uint32_t quantum) {
       break;
     group = pick(warp);
   }
-  executed += quantum - left;
 }

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <numeric>
 #include <thread>
 
 using namespace flash::emu;
@@ -108,8 +109,8 @@ Cta::Cta(Launch &launch, ThreadCounts &counts) : launch(launch) {
   for (uint32_t i = 0; i < numWarps; ++i) {
     Warp &warp = warps[i];
     warp.registers = registerFile.get() + registerStride * i;
-    warp.bank[0] = warp.registers;
-    warp.bank[1] = program.constants.get();
+    std::memcpy(warp.registers + program.constantBase, program.constants.get(),
+                program.constantBytes);
     warp.cta = this;
     warp.program = &program;
     warp.issued = counts.issued.data();
@@ -230,12 +231,14 @@ Report flash::emu::launch(const Module &module, std::string_view kernel,
   std::atomic<uint64_t> next = 0;
   auto work = [&](unsigned index) {
     ThreadCounts &mine = counts[index];
-    mine.issued.resize(program->code.size());
+    mine.issued.resize(program->code.size() + 1);
     if (config.counters)
       mine.memory.resize(program->code.size());
     Cta cta(state, mine);
     for (uint64_t i = next++; i < ctas && !state.stop; i = next++)
       cta.run(i);
+    std::partial_sum(mine.issued.begin(), mine.issued.end(),
+                     mine.issued.begin());
   };
   std::vector<std::thread> workers;
   for (unsigned i = 1; i < threads; ++i)

@@ -51,6 +51,8 @@ struct MemoryCounts {
 
 /// Counts of one host thread, by pc; summed when the launch ends.
 struct ThreadCounts {
+  /// How often each instruction was issued, while the launch runs as the
+  /// difference from the one before: instructions count by stretches.
   std::vector<uint64_t> issued;
   std::vector<MemoryCounts> memory; ///< Empty unless counters are asked for.
 };
@@ -106,11 +108,10 @@ struct Group {
 };
 
 struct alignas(64) Warp {
-  const std::byte *bank[2] = {}; ///< Registers, constants.
-  std::byte *registers = nullptr;
+  std::byte *registers = nullptr; ///< Rows and predicates, then constants.
   Cta *cta = nullptr;
   const Program *program = nullptr;
-  uint64_t *issued = nullptr;     ///< By pc.
+  uint64_t *issued = nullptr;     ///< See ThreadCounts.
   MemoryCounts *memory = nullptr; ///< By pc, null without counters.
   uint32_t id = 0;
   uint32_t live = 0;  ///< Lanes that have not exited.
@@ -197,12 +198,9 @@ private:
 // Rows
 //===----------------------------------------------------------------------===//
 
-inline const std::byte *operandAt(const Warp &warp, uint32_t op) {
-  return warp.bank[op >> 31] + (op & ~kConstantBank);
-}
 /// The 32 lanes of an operand.
 template <typename T> const T *sourceRow(const Warp &warp, uint32_t op) {
-  return reinterpret_cast<const T *>(operandAt(warp, op));
+  return reinterpret_cast<const T *>(warp.registers + op);
 }
 template <typename T> T *targetRow(Warp &warp, uint32_t op) {
   return reinterpret_cast<T *>(warp.registers + op);

@@ -152,7 +152,7 @@ uint64_t specialValue(const Warp &warp, Special special, unsigned lane) {
   case Clock:
   case Clock64:
   case GlobalTimer:
-    return warp.issued[0] + cta.executed;
+    return cta.executed;
   case DynamicShared:
     return config.dynamicSharedBytes;
   case TotalShared:

@@ -47,11 +47,13 @@ enum : uint8_t {
   kAligned = 8, ///< Needs every live lane of the warp.
 };
 
-/// Operands are byte offsets: into the constant rows with kConstantBank set,
-/// else into the warp's register file. Rows hold 32 lanes of 4 bytes (8 for
-/// 64-bit values), predicates are one 32-bit mask.
-constexpr uint32_t kConstantBank = 1u << 31;
-/// Until registers have rows, an operand is a register number with this set.
+/// Operands are byte offsets into the warp's register file, where rows hold 32
+/// lanes of 4 bytes (8 for 64-bit values) and predicates are one 32-bit mask.
+/// Every warp has its own copy of the constant rows behind its registers, so
+/// that handlers need not ask where an operand lies. Until the layout is known,
+/// an operand is a register number with kVirtual set or an offset into the
+/// constants with kConstant set.
+constexpr uint32_t kConstant = 1u << 31;
 constexpr uint32_t kVirtual = 1u << 30;
 
 /// Offset of a mask that is always all ones: the guard of unguarded ones.
@@ -103,9 +105,13 @@ struct Program {
   std::vector<uint32_t> extra;
   std::vector<uint32_t> registerLists;
   std::vector<std::string> opcodes;
+  /// From each pc, the number of instructions that run without a look at what
+  /// follows; see Executor.h.
+  std::vector<uint32_t> runs;
   AlignedBytes constants;
   uint32_t constantBytes = 0;
-  uint32_t registerBytes = 0;
+  uint32_t constantBase = 0;     ///< Offset of the constants in the file.
+  uint32_t registerBytes = 0;    ///< Register file, constants included.
   uint32_t localBytes = 0;       ///< Per thread, `.param` of calls included.
   uint32_t trackedRegisters = 0; ///< Registers that keep an initialised mask.
   /// Register number -> number of that mask, ~0 for others; empty if none is
