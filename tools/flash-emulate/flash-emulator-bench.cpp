@@ -5,10 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Measures one host thread on three loops: scalar arithmetic, exponentials,
-// and tensor-core products. Prints millions of warp instructions and billions
-// of multiply-adds per second of processor time, so that a busy machine does
-// not change the figures much.
+// Measures one host thread on loops of one kind each, all checks on: scalar
+// arithmetic, predicated code, exponentials, shared memory, matrix loads,
+// tensor-core products. Given attention.ptx of the tests, also that kernel, on
+// one host thread and on all. Prints millions of warp instructions and
+// billions of multiply-adds per second of processor time, so that a busy
+// machine does not change the figures much.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,7 +19,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <fstream>
+#include <sstream>
 #include <string>
+#include <vector>
 
 using namespace flash::emu;
 
@@ -26,80 +31,180 @@ namespace {
 constexpr const char *kHeader = ".version 7.8\n.target sm_80\n"
                                 ".address_size 64\n";
 
-/// A kernel that repeats `body` `rounds` times; %i counts.
-std::string loop(const std::string &declarations, const std::string &body,
-                 unsigned rounds) {
+constexpr unsigned kThreads = 128;
+
+/// A kernel that repeats `body` `rounds` times; %i counts. %rs is 64 bytes of
+/// shared memory of this thread alone, %rm the address of row lane % 8 of the
+/// warp's 16-byte rows, %r1 the thread.
+std::string loop(const std::string &body, unsigned rounds) {
   return std::string(kHeader) +
          ".visible .entry bench(.param .u64 out)\n{\n"
-         ".reg .pred %p<2>;\n.reg .b32 %r<64>;\n.reg .f32 %f<64>;\n"
-         ".reg .b64 %rd<4>;\n.reg .b32 %i;\n" +
-         declarations + "mov.u32 %i, 0;\nLOOP:\n" + body +
-         "add.s32 %i, %i, 1;\nsetp.lt.s32 %p1, %i, " + std::to_string(rounds) +
+         ".reg .pred %p<4>;\n.reg .b32 %r<64>;\n.reg .f32 %f<64>;\n"
+         ".reg .b64 %rd<4>;\n.reg .b32 %i, %rs, %rm, %thread;\n"
+         ".shared .align 16 .b8 tile[8192];\n"
+         "mov.u32 %thread, %tid.x;\nmov.u32 %r1, %thread;\n"
+         "mov.u32 %r2, 3;\ncvt.rn.f32.s32 %f1, %r1;\n"
+         "mov.f32 %f2, 0f3F000000;\nmov.u32 %rs, tile;\n"
+         "mad.lo.s32 %rs, %thread, 16, %rs;\n"
+         "st.shared.v4.b32 [%rs], {%r1,%r2,%r1,%r2};\n"
+         "st.shared.v4.b32 [%rs+2048], {%r1,%r2,%r1,%r2};\n"
+         "bar.sync 0;\nmov.u32 %rm, %rs;\n"
+         "mov.b32 %r10, 0x3e003c00;\nmov.b32 %r11, 0x3e003c00;\n"
+         "mov.b32 %r12, 0x3e003c00;\nmov.b32 %r13, 0x3e003c00;\n"
+         "mov.b32 %r14, 0x3e003c00;\nmov.b32 %r15, 0x3e003c00;\n"
+         "mov.f32 %f10, 0f3F800000;\nmov.f32 %f11, 0f3F800000;\n"
+         "mov.f32 %f12, 0f3F800000;\nmov.f32 %f13, 0f3F800000;\n"
+         "mov.f32 %f14, 0f3F800000;\nmov.f32 %f15, 0f3F800000;\n"
+         "mov.f32 %f16, 0f3F800000;\nmov.f32 %f17, 0f3F800000;\n"
+         "mov.u32 %i, 0;\nLOOP:\n" +
+         body + "add.s32 %i, %i, 1;\nsetp.lt.s32 %p1, %i, " +
+         std::to_string(rounds) +
          ";\n@%p1 bra LOOP;\n"
-         "ld.param.u64 %rd1, [out];\nst.global.b32 [%rd1], %r1;\n"
-         "st.global.f32 [%rd1+4], %f1;\nret;\n}\n";
+         "ld.param.u64 %rd1, [out];\n"
+         "mad.wide.u32 %rd1, %thread, 8, %rd1;\n"
+         "st.global.b32 [%rd1], %r1;\nst.global.f32 [%rd1+4], %f1;\nret;\n}\n";
 }
 
-bool measure(const char *name, const std::string &ptx, bool countMacs) {
+std::string repeat(unsigned times, const std::string &text) {
+  std::string all;
+  for (unsigned i = 0; i < times; ++i)
+    all += text;
+  return all;
+}
+
+/// The run of three that took the least processor time.
+bool best(const Module &module, const char *kernel, const ArgumentBuffer &args,
+          Device &device, const LaunchConfig &config, bool wall,
+          Report &result) {
+  for (unsigned i = 0; i < 3; ++i) {
+    std::clock_t begin = std::clock();
+    Report report = launch(module, kernel, args.bytes(), device, config);
+    if (!wall)
+      report.seconds = double(std::clock() - begin) / CLOCKS_PER_SEC;
+    if (!report.ok) {
+      std::fprintf(stderr, "%s: %s\n", kernel, report.issues[0].str().c_str());
+      return false;
+    }
+    if (i == 0 || report.seconds < result.seconds)
+      result = report;
+  }
+  return true;
+}
+
+void print(const std::string &name, const Report &report) {
+  std::printf("%-20s %8.1f M warp instructions/s", name.c_str(),
+              report.warpInstructions / report.seconds / 1e6);
+  if (uint64_t flops = report.counters.total.tensorFlops)
+    std::printf("  %6.2f GMAC/s", flops / 2 / report.seconds / 1e9);
+  std::printf("\n");
+}
+
+bool measure(const std::string &name, const std::string &body,
+             unsigned rounds) {
   Diagnostic error;
-  auto module = Module::parse(ptx, error);
+  auto module = Module::parse(loop(body, rounds), error);
   if (!module) {
-    std::fprintf(stderr, "%s: %s\n", name, error.str().c_str());
+    std::fprintf(stderr, "%s: %s\n", name.c_str(), error.str().c_str());
     return false;
   }
   Device device;
-  uint64_t out = device.allocate("out", 64, Contents::Zero);
   ArgumentBuffer args(*module->kernel("bench"));
-  args.set(0, out);
+  args.set(0, device.allocate("out", kThreads * 8, Contents::Zero));
   LaunchConfig config;
   config.threads = 1;
-  config.block = {128, 1, 1};
-  config.checks.races = false; // All lanes store to one place.
-  Report best;
-  for (unsigned i = 0; i < 3; ++i) {
-    std::clock_t begin = std::clock();
-    Report report = launch(*module, "bench", args.bytes(), device, config);
-    report.seconds = double(std::clock() - begin) / CLOCKS_PER_SEC;
-    if (!report.ok) {
-      std::fprintf(stderr, "%s: %s\n", name, report.issues[0].str().c_str());
-      return false;
-    }
-    if (i == 0 || report.seconds < best.seconds)
-      best = report;
+  config.block = {kThreads, 1, 1};
+  Report report;
+  if (!best(*module, "bench", args, device, config, false, report))
+    return false;
+  print(name, report);
+  return true;
+}
+
+/// Attention of batch 1, 2 heads, 256 tokens, head dim 128: seconds.
+bool measureAttention(const char *path, unsigned threads) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  Diagnostic error;
+  auto module = Module::parse(text.str(), error);
+  if (!module) {
+    std::fprintf(stderr, "%s: %s\n", path, error.str().c_str());
+    return false;
   }
-  std::printf("%-16s %8.1f M warp instructions/s", name,
-              best.warpInstructions / best.seconds / 1e6);
-  if (countMacs)
-    std::printf("  %6.2f GMAC/s",
-                best.counters.total.tensorFlops / 2 / best.seconds / 1e9);
-  std::printf("\n");
+  constexpr const char *kernel = "attention_bf16_128";
+  constexpr unsigned heads = 2, tokens = 256, dim = 128;
+  Device device;
+  ArgumentBuffer args(*module->kernel(kernel));
+  std::vector<uint16_t> tensor(heads * tokens * dim);
+  for (size_t i = 0; i < 3; ++i) {
+    // Numbers of either sign around 1.
+    for (size_t k = 0; k < tensor.size(); ++k)
+      tensor[k] = uint16_t(0x3f00 + k * 2654435761u % 256 + (k % 3 << 15));
+    uint64_t at = device.allocate("in" + std::to_string(i), tensor.size() * 2,
+                                  Contents::Zero);
+    device.write(at, tensor.data(), tensor.size() * 2);
+    args.set(i, at);
+  }
+  args.set(3, device.allocate("o", tensor.size() * 2, Contents::Uninitialised));
+  args.set(4,
+           device.allocate("lse", heads * tokens * 4, Contents::Uninitialised));
+  args.set(5, int(tokens));
+  args.set(6, int(tokens));
+  args.set(7, 0.0883883f); // 1 / sqrt(dim)
+  LaunchConfig config;
+  config.threads = threads;
+  config.grid = {tokens / 64, heads, 1};
+  config.block = {128, 1, 1};
+  config.dynamicSharedBytes = 5 * 64 * dim * 2;
+  config.async = AsyncMode::Lazy;
+  Report report;
+  if (!best(*module, kernel, args, device, config, threads != 1, report))
+    return false;
+  print("attention, " + (threads ? std::to_string(threads) : "all") +
+            (threads == 1 ? " thread" : " threads"),
+        report);
+  std::printf("%20s %8.1f ms\n", "", report.seconds * 1e3);
   return true;
 }
 
 } // namespace
 
-int main() {
+int main(int argc, char **argv) {
   bool ok = true;
-  std::string start = "mov.u32 %r1, %tid.x;\nmov.u32 %r2, 3;\n"
-                      "cvt.rn.f32.s32 %f1, %r1;\nmov.f32 %f2, 0f3F000000;\n";
   std::string scalar;
   for (unsigned i = 0; i < 8; ++i)
     scalar += "mad.lo.s32 %r1, %r1, %r2, %i;\nxor.b32 %r2, %r2, %r1;\n"
               "shr.u32 %r3, %r1, 3;\nadd.s32 %r1, %r1, %r3;\n"
               "fma.rn.f32 %f1, %f1, %f2, %f2;\nadd.f32 %f2, %f2, %f1;\n"
               "mul.f32 %f2, %f2, 0f3F000000;\nmax.f32 %f1, %f1, %f2;\n";
-  ok &= measure("scalar loop", loop(start, scalar, 100000), false);
-  std::string exponentials;
-  for (unsigned i = 0; i < 8; ++i)
-    exponentials += "ex2.approx.ftz.f32 %f1, %f2;\n"
-                    "mul.f32 %f2, %f1, 0f3F000000;\n";
-  ok &= measure("ex2 loop", loop(start, exponentials, 50000), false);
+  ok &= measure("scalar loop", scalar, 100000);
+  ok &= measure("predicated loop",
+                repeat(8, "mad.lo.s32 %r1, %r1, 5, %i;\n"
+                          "setp.gt.s32 %p2, %r1, %r2;\n"
+                          "@%p2 add.s32 %r2, %r2, %r1;\n"
+                          "@!%p2 xor.b32 %r2, %r2, %r1;\n"
+                          "selp.b32 %r3, %r1, %r2, %p2;\n"
+                          "add.s32 %r1, %r1, %r3;\n"),
+                50000);
+  ok &= measure("ex2 loop",
+                repeat(8, "ex2.approx.ftz.f32 %f1, %f2;\n"
+                          "mul.f32 %f2, %f1, 0f3F000000;\n"),
+                50000);
+  ok &= measure("ld.shared.b32", repeat(16, "ld.shared.b32 %r3, [%rs];\n"),
+                1500);
+  ok &= measure("ld.shared.v4",
+                repeat(16, "ld.shared.v4.b32 {%r3,%r4,%r5,%r6}, [%rs];\n"),
+                1500);
+  ok &= measure("st.shared.b32", repeat(16, "st.shared.b32 [%rs], %r1;\n"),
+                1500);
+  ok &= measure("st.shared.v4",
+                repeat(16, "st.shared.v4.b32 [%rs], {%r1,%r2,%r1,%r2};\n"),
+                1500);
+  ok &= measure("ldmatrix.x4",
+                repeat(16, "ldmatrix.sync.aligned.m8n8.x4.shared.b16 "
+                           "{%r3,%r4,%r5,%r6}, [%rm];\n"),
+                1500);
   for (std::string type : {"f16", "bf16"}) {
-    std::string fragments;
-    for (unsigned i = 10; i < 16; ++i)
-      fragments += "mov.b32 %r" + std::to_string(i) + ", 0x3e003c00;\n";
-    for (unsigned i = 10; i < 18; ++i)
-      fragments += "mov.f32 %f" + std::to_string(i) + ", 0f3F800000;\n";
     std::string body;
     for (unsigned c : {10, 14})
       body += "mma.sync.aligned.m16n8k16.row.col.f32." + type + "." + type +
@@ -108,8 +213,11 @@ int main() {
               "}, {%r10,%r11,%r12,%r13}, {%r14,%r15}, {%f" + std::to_string(c) +
               ",%f" + std::to_string(c + 1) + ",%f" + std::to_string(c + 2) +
               ",%f" + std::to_string(c + 3) + "};\n";
-    std::string name = "mma " + type;
-    ok &= measure(name.c_str(), loop(start + fragments, body, 50000), true);
+    ok &= measure("mma " + type, body, 50000);
+  }
+  if (argc > 1) {
+    ok &= measureAttention(argv[1], 1);
+    ok &= measureAttention(argv[1], 0);
   }
   return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
