@@ -7,6 +7,7 @@
 
 #include "Arguments.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
@@ -65,6 +66,58 @@ Result<runtime::StridedArray> parseShape(std::string_view text) {
     rest = more;
   }
   return runtime::StridedArray::contiguous(*type, std::move(shape));
+}
+
+/// As split(), at the first `separator` outside parentheses.
+std::pair<std::string_view, std::string_view>
+splitOutside(std::string_view text, char separator) {
+  int depth = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    depth += text[i] == '(' ? 1 : text[i] == ')' ? -1 : 0;
+    if (depth == 0 && text[i] == separator)
+      return {text.substr(0, i), text.substr(i + 1)};
+  }
+  return {text, {}};
+}
+
+/// "64x128" as numbers: `least` to `most` of them.
+Result<std::vector<uint64_t>> parseExtents(std::string_view key,
+                                           std::string_view text, size_t least,
+                                           size_t most) {
+  std::vector<uint64_t> values;
+  std::string expected =
+      std::string(key) + "=: expected " +
+      (least == most ? std::to_string(least)
+                     : std::to_string(least) + " to " + std::to_string(most)) +
+      (most == 1 ? " number" : " numbers separated by 'x'") + ", got " +
+      quoted(text);
+  std::string_view rest = text;
+  while (true) {
+    auto [item, more] = split(rest, 'x');
+    auto value = parseInteger(item);
+    if (!value || *value < 0)
+      return Error{expected};
+    values.push_back(uint64_t(*value));
+    if (item.size() == rest.size())
+      break;
+    rest = more;
+  }
+  if (values.size() < least || values.size() > most)
+    return Error{expected};
+  return values;
+}
+
+/// Tensor maps know bytes, not numbers: types of arrays that have no name of
+/// their own there.
+std::optional<emu::TensorMapType> parseMapType(std::string_view name) {
+  static constexpr std::pair<std::string_view, emu::TensorMapType> others[] = {
+      {"i32", emu::TensorMapType::S32}, {"i64", emu::TensorMapType::S64},
+      {"i16", emu::TensorMapType::U16}, {"i8", emu::TensorMapType::U8},
+      {"e4m3", emu::TensorMapType::U8}, {"e5m2", emu::TensorMapType::U8}};
+  for (auto [other, type] : others)
+    if (other == name)
+      return type;
+  return emu::parseTensorMapType(name);
 }
 
 } // namespace
@@ -146,6 +199,106 @@ Status Buffers::save() const {
   return Success{};
 }
 
+Result<emu::TensorMap> flash::tool::parseTensorMap(std::string_view text,
+                                                   const Buffers &buffers) {
+  auto failed = [](std::string message) {
+    return Error{"tensormap: " + message};
+  };
+  auto [target, afterTarget] = split(text, ',');
+  auto [typeName, rest] = split(afterTarget, ',');
+  if (!target.starts_with("@"))
+    return failed("expected @NAME,DTYPE,dims=..,box=.., got " + quoted(text));
+  emu::TensorMapSpec spec;
+  auto address = buffers.pointer(target);
+  if (!address)
+    return failed(address.error().message);
+  spec.address = *address;
+  auto type = parseMapType(typeName);
+  if (!type)
+    return failed("element type: expected u8, u16, u32, s32, u64, s64, f16, "
+                  "bf16, f32, f32_ftz, tf32, tf32_ftz or f64, got " +
+                  quoted(typeName));
+  spec.type = *type;
+
+  // The number of dims is the rank, which the other lists must follow.
+  std::vector<std::pair<std::string_view, std::string_view>> settings;
+  static constexpr std::string_view keys[] = {
+      "dims",       "strides", "box", "elementstrides",
+      "interleave", "swizzle", "fill"};
+  while (!rest.empty()) {
+    auto [setting, more] = split(rest, ',');
+    rest = more;
+    auto [key, value] = split(setting, '=');
+    if (std::find(std::begin(keys), std::end(keys), key) == std::end(keys) ||
+        key.size() == setting.size())
+      return failed("expected dims=, strides=, box=, elementstrides=, "
+                    "interleave=, swizzle= or fill=, got " +
+                    quoted(setting));
+    for (auto &[other, unused] : settings)
+      if (other == key)
+        return failed(std::string(key) + "= is given twice");
+    settings.emplace_back(key, value);
+  }
+  auto find = [&](std::string_view key) -> std::optional<std::string_view> {
+    for (auto &[name, value] : settings)
+      if (name == key)
+        return value;
+    return std::nullopt;
+  };
+  auto dims = find("dims"), box = find("box");
+  if (!dims || !box)
+    return failed(std::string(dims ? "box" : "dims") +
+                  "=: expected one extent per dimension, got none");
+  auto extents = parseExtents("dims", *dims, 1, emu::kMaxTensorRank);
+  if (!extents)
+    return failed(extents.error().message);
+  size_t rank = extents->size();
+  spec.rank = unsigned(rank);
+  std::copy(extents->begin(), extents->end(), spec.dims.begin());
+  spec.setDenseStrides();
+  if (auto text = find("strides"); text && !(rank == 1 && text->empty())) {
+    auto values = parseExtents("strides", *text, rank - 1, rank - 1);
+    if (!values)
+      return failed(values.error().message);
+    std::copy(values->begin(), values->end(), spec.strides.begin());
+  }
+  for (auto [key, into] : {std::pair("box", &spec.box),
+                           std::pair("elementstrides", &spec.elementStrides)})
+    if (auto text = find(key)) {
+      auto values = parseExtents(key, *text, rank, rank);
+      if (!values)
+        return failed(values.error().message);
+      for (size_t i = 0; i < rank; ++i)
+        (*into)[i] = uint32_t(std::min<uint64_t>((*values)[i], UINT32_MAX));
+    }
+  if (auto text = find("swizzle")) {
+    auto swizzle = emu::parseTensorMapSwizzle(*text);
+    if (!swizzle)
+      return failed("swizzle=: expected none, 32B, 64B, 128B, 128B_atom_32B, "
+                    "128B_atom_32B_flip_8B or 128B_atom_64B, got " +
+                    quoted(*text));
+    spec.swizzle = *swizzle;
+  }
+  if (auto text = find("fill")) {
+    if (*text != "zero" && *text != "nan")
+      return failed("fill=: expected zero or nan, got " + quoted(*text));
+    spec.fill =
+        *text == "nan" ? emu::TensorMapFill::NaN : emu::TensorMapFill::Zero;
+  }
+  if (auto text = find("interleave")) {
+    if (*text != "none" && *text != "16B" && *text != "32B")
+      return failed("interleave=: expected none, got " + quoted(*text));
+    spec.interleave = *text == "16B"   ? emu::TensorMapInterleave::B16
+                      : *text == "32B" ? emu::TensorMapInterleave::B32
+                                       : emu::TensorMapInterleave::None;
+  }
+  std::string error;
+  auto map = emu::encodeTensorMap(spec, error);
+  if (!map)
+    return failed(error);
+  return *map;
+}
+
 Status flash::tool::setArgument(emu::ArgumentBuffer &arguments,
                                 const emu::ParamInfo &param, unsigned index,
                                 std::string_view spec, Buffers &buffers) {
@@ -193,26 +346,42 @@ Status flash::tool::setArgument(emu::ArgumentBuffer &arguments,
       return Error{where + file.error().message};
     std::vector<std::byte> bytes = std::move(*file);
     while (!patches.empty()) {
-      auto [patch, more] = split(patches, ',');
+      auto [patch, more] = splitOutside(patches, ',');
       patches = more;
-      auto [at, target] = split(patch, '=');
+      auto [at, value] = split(patch, '=');
       auto offset = parseInteger(at);
-      if (!offset || *offset < 0 || uint64_t(*offset) + 8 > bytes.size() ||
-          !target.starts_with("@"))
-        return Error{where + "expected OFFSET=@NAME+OFFSET inside the " +
+      bool isMap = value.starts_with("tensormap(") && value.ends_with(")");
+      size_t size = isMap ? sizeof(emu::TensorMap) : 8;
+      if (!offset || *offset < 0 || uint64_t(*offset) > bytes.size() ||
+          bytes.size() - uint64_t(*offset) < size ||
+          !(isMap || value.starts_with("@")))
+        return Error{where +
+                     "expected OFFSET=@NAME+OFFSET or OFFSET=tensormap(...) "
+                     "inside the " +
                      std::to_string(bytes.size()) + " bytes, got " +
                      quoted(patch)};
-      auto address = buffers.pointer(target);
+      if (isMap) {
+        auto map = parseTensorMap(value.substr(10, value.size() - 11), buffers);
+        if (!map)
+          return Error{where + map.error().message};
+        std::memcpy(bytes.data() + *offset, &*map, size);
+        continue;
+      }
+      auto address = buffers.pointer(value);
       if (!address)
         return Error{where + address.error().message};
-      std::memcpy(bytes.data() + *offset, &*address, 8);
+      std::memcpy(bytes.data() + *offset, &*address, size);
     }
     return store(bytes.data(), bytes.size());
   }
-  if (kind == "tensormap")
-    return Error{where + "tensormap: tensor maps are not supported"};
+  if (kind == "tensormap") {
+    auto map = parseTensorMap(rest, buffers);
+    if (!map)
+      return Error{where + map.error().message};
+    return store(&*map, sizeof(*map));
+  }
   return Error{where +
-               "expected i32:, i64:, f32:, f64:, in:, out:, inout:, @NAME or "
-               "bytes:, got " +
+               "expected i32:, i64:, f32:, f64:, in:, out:, inout:, @NAME, "
+               "bytes: or tensormap:, got " +
                quoted(spec)};
 }

@@ -10,7 +10,18 @@
 //   in:FILE.npy  inout:FILE.npy  out:DTYPE[d0,d1,...]:FILE.npy   a buffer
 //   i32:N  i64:N  f32:X  f64:X                                   a number
 //   @NAME+OFFSET                                                 a pointer
-//   bytes:FILE[,OFFSET=@NAME+OFFSET]...     a by-value struct, pointers patched
+//   bytes:FILE[,OFFSET=PATCH]...                                 a by-value
+//     struct; PATCH is @NAME+OFFSET (8 bytes) or tensormap(MAP) (128 bytes)
+//   tensormap:MAP                                                128 bytes
+//
+// MAP describes a tensor as cuTensorMapEncodeTiled has it, dimensions innermost
+// first and separated by 'x', strides in bytes (those of dimension 1 and on):
+//
+//   @NAME+OFFSET,DTYPE,dims=64x4096,box=64x128[,strides=128][,swizzle=128B]
+//   [,fill=zero|nan][,elementstrides=1x1][,interleave=none]
+//
+// DTYPE is u8 u16 u32 s32 u64 s64 f16 bf16 f32 f32_ftz tf32 tf32_ftz f64;
+// without strides= the tensor is dense.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,6 +29,7 @@
 #define FLASH_TOOLS_FLASH_EMULATE_ARGUMENTS_H
 
 #include "flash/Emulator/Emulator.h"
+#include "flash/Emulator/TensorMap.h"
 #include "flash/Runtime/Npy.h"
 
 #include <string>
@@ -48,6 +60,11 @@ private:
   emu::Device &device;
   std::vector<Output> outputs;
 };
+
+/// Reads MAP (see above). An error says which key is wrong, what was expected
+/// and what was found.
+runtime::Result<emu::TensorMap> parseTensorMap(std::string_view text,
+                                               const Buffers &buffers);
 
 /// Sets parameter `index` of the kernel from `spec`.
 runtime::Status setArgument(emu::ArgumentBuffer &arguments,

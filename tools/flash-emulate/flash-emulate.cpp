@@ -34,7 +34,13 @@ out-of-bounds and uninitialised accesses. Exit 1 on any of them.
   --buffer=NAME=in:FILE.npy | out:DTYPE[dims]:FILE.npy | inout:FILE.npy
   --arg=...              one per parameter, in order:
                          i32:N i64:N f32:X f64:X in:... out:... inout:...
-                         @NAME+OFFSET  bytes:FILE[,OFFSET=@NAME+OFFSET]...
+                         @NAME+OFFSET  bytes:FILE[,OFFSET=PATCH]...
+                         tensormap:MAP
+                         PATCH is @NAME+OFFSET or tensormap(MAP); MAP is
+                         @NAME+OFFSET,DTYPE,dims=64x4096,box=64x128
+                         [,strides=128][,swizzle=none|32B|64B|128B]
+                         [,fill=zero|nan][,elementstrides=1x1]: dimensions
+                         innermost first, strides in bytes (left out: dense)
   --async=MODE           eager (default), lazy or random
   --seed=N               order of warps and of random completions
   --budget=N             warp instructions that one CTA may execute
