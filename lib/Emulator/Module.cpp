@@ -24,14 +24,19 @@ std::string Diagnostic::str() const {
 Module::Module(std::unique_ptr<ModuleImpl> impl) : body(std::move(impl)) {}
 Module::~Module() = default;
 
-std::unique_ptr<Module> Module::parse(std::string_view ptx, Diagnostic &error) {
+static bool isKernel(const syntax::Function &function) {
+  return function.isKernel && function.hasBody;
+}
+
+std::unique_ptr<Module> Module::parse(std::string_view ptx, Diagnostic &error,
+                                      std::string_view only) {
   error = Diagnostic();
   auto impl = std::make_unique<ModuleImpl>();
   impl->syntax.text = ptx;
   if (!parsePtx(impl->syntax, error))
     return nullptr;
   for (const syntax::Function &function : impl->syntax.functions) {
-    if (!function.isKernel || !function.hasBody)
+    if (!isKernel(function) || (!only.empty() && function.name != only))
       continue;
     auto program = std::make_unique<Program>();
     Decoder decoder(impl->syntax, error);
@@ -44,6 +49,14 @@ std::unique_ptr<Module> Module::parse(std::string_view ptx, Diagnostic &error) {
 }
 
 const std::vector<KernelInfo> &Module::kernels() const { return body->kernels; }
+
+std::vector<std::string> Module::kernelNames() const {
+  std::vector<std::string> names;
+  for (const syntax::Function &function : body->syntax.functions)
+    if (isKernel(function))
+      names.emplace_back(function.name);
+  return names;
+}
 
 const KernelInfo *Module::kernel(std::string_view name) const {
   for (const KernelInfo &kernel : body->kernels)

@@ -43,6 +43,7 @@ out-of-bounds and uninitialised accesses. Exit 1 on any of them.
                          innermost first, strides in bytes (left out: dense)
   --async=MODE           eager (default), lazy or random
   --seed=N               order of warps and of random completions
+  --checks=LIST          races, uninitialised (default both) or none
   --budget=N             warp instructions that one CTA may execute
   --threads=N            host threads (default: all cores)
   --counters             count memory traffic too, and print a table
@@ -71,6 +72,27 @@ Status parseTriple(std::string_view text, std::array<uint32_t, 3> &triple) {
     rest = rest.substr(comma + 1);
   }
   return Error{"expected up to three numbers, got '" + std::string(text) + "'"};
+}
+
+/// "races,uninitialised", "races", "none", ...
+Status parseChecks(std::string_view text, emu::Checks &checks) {
+  checks = {false, false};
+  for (std::string_view rest = text; rest != "none";) {
+    size_t comma = rest.find(',');
+    std::string_view item = rest.substr(0, comma);
+    if (item == "races")
+      checks.races = true;
+    else if (item == "uninitialised")
+      checks.uninitialised = true;
+    else
+      return Error{"expected races, uninitialised, both with a comma between, "
+                   "or none, got '" +
+                   std::string(text) + "'"};
+    if (comma == std::string::npos)
+      break;
+    rest = rest.substr(comma + 1);
+  }
+  return Success{};
 }
 
 Status parseOption(std::string_view name, std::string_view value,
@@ -114,6 +136,8 @@ Status parseOption(std::string_view name, std::string_view value,
     if (!seed)
       return Error{"expected a number, got '" + std::string(value) + "'"};
     config.seed = uint64_t(*seed);
+  } else if (name == "checks") {
+    return parseChecks(value, config.checks);
   } else if (name == "budget") {
     auto budget = number(1, INT64_MAX);
     if (!budget)
@@ -175,7 +199,7 @@ Result<emu::Report> run(const Options &options) {
   std::string_view text(reinterpret_cast<const char *>(file->data()),
                         file->size());
   emu::Diagnostic diagnostic;
-  auto module = emu::Module::parse(text, diagnostic);
+  auto module = emu::Module::parse(text, diagnostic, options.kernel);
   if (!module)
     return Error{options.path + ": " + diagnostic.str()};
   std::string name = options.kernel;
@@ -184,8 +208,8 @@ Result<emu::Report> run(const Options &options) {
   const emu::KernelInfo *kernel = module->kernel(name);
   if (!kernel) {
     std::string known;
-    for (const emu::KernelInfo &candidate : module->kernels())
-      known += (known.empty() ? "" : ", ") + candidate.name;
+    for (const std::string &candidate : module->kernelNames())
+      known += (known.empty() ? "" : ", ") + candidate;
     return Error{"--kernel: unknown kernel '" + name + "'; " + options.path +
                  " has: " + (known.empty() ? "none" : known)};
   }

@@ -108,14 +108,20 @@ class ModuleImpl;
 /// it, also concurrently.
 class Module {
 public:
-  /// Parses and decodes `ptx`. On failure returns null and fills `error`; an
-  /// instruction that the emulator does not know is such a failure.
-  static std::unique_ptr<Module> parse(std::string_view ptx, Diagnostic &error);
+  /// Parses `ptx` and decodes its kernels, or `only` the one of that name:
+  /// what another kernel of the text needs is then no matter, and a large text
+  /// is ready sooner. On failure returns null and fills `error`; an instruction
+  /// that the emulator does not know is such a failure.
+  static std::unique_ptr<Module> parse(std::string_view ptx, Diagnostic &error,
+                                       std::string_view only = {});
   ~Module();
   Module(const Module &) = delete;
   Module &operator=(const Module &) = delete;
 
+  /// The kernels that were decoded.
   const std::vector<KernelInfo> &kernels() const;
+  /// The names of all kernels of the text, decoded or not.
+  std::vector<std::string> kernelNames() const;
   /// The kernel of that name, or null.
   const KernelInfo *kernel(std::string_view name) const;
   /// Line `line` (1-based) of the PTX text, trimmed.

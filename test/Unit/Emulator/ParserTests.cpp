@@ -127,6 +127,24 @@ TEST(Parser, RefusalsNameLineAndText) {
           "", "expected '}'");
 }
 
+TEST(Parser, OneKernelOfMany) {
+  std::string text = kernelText("ret;") + R"(
+.visible .entry other()
+{
+frobnicate.b32 %r1;
+}
+)";
+  Diagnostic error;
+  EXPECT_FALSE(Module::parse(text, error));
+  EXPECT_EQ(error.text, "frobnicate.b32 %r1;");
+  EXPECT_FALSE(Module::parse(text, error, "other"));
+  auto module = Module::parse(text, error, "k");
+  ASSERT_TRUE(module) << error.str();
+  EXPECT_TRUE(module->kernel("k"));
+  EXPECT_FALSE(module->kernel("other"));
+  EXPECT_EQ(module->kernelNames(), (std::vector<std::string>{"k", "other"}));
+}
+
 TEST(Parser, CallsAreInlined) {
   std::string before = R"(
 .func (.param .b32 res) square(.param .b32 x)
