@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <tuple>
 
 using namespace flash;
 using namespace flash::tool;
@@ -134,6 +135,38 @@ std::optional<int64_t> flash::tool::parseInteger(std::string_view text) {
   return value;
 }
 
+/// Writes what "OFFSET=PATCH,..." says into `bytes`.
+static Status applyPatches(std::vector<std::byte> &bytes,
+                           std::string_view patches, const Buffers &buffers) {
+  while (!patches.empty()) {
+    auto [patch, more] = splitOutside(patches, ',');
+    patches = more;
+    auto [at, value] = split(patch, '=');
+    auto offset = parseInteger(at);
+    bool isMap = value.starts_with("tensormap(") && value.ends_with(")");
+    size_t size = isMap ? sizeof(emu::TensorMap) : 8;
+    if (!offset || *offset < 0 || uint64_t(*offset) > bytes.size() ||
+        bytes.size() - uint64_t(*offset) < size ||
+        !(isMap || value.starts_with("@")))
+      return Error{"expected OFFSET=@NAME+OFFSET or OFFSET=tensormap(...) "
+                   "inside the " +
+                   std::to_string(bytes.size()) + " bytes, got " +
+                   quoted(patch)};
+    if (isMap) {
+      auto map = parseTensorMap(value.substr(10, value.size() - 11), buffers);
+      if (!map)
+        return map.error();
+      std::memcpy(bytes.data() + *offset, &*map, size);
+      continue;
+    }
+    auto address = buffers.pointer(value);
+    if (!address)
+      return address.error();
+    std::memcpy(bytes.data() + *offset, &*address, size);
+  }
+  return Success{};
+}
+
 Result<uint64_t> Buffers::add(std::string_view name, std::string_view spec) {
   auto [kind, rest] = split(spec, ':');
   bool isOut = kind == "out", isInOut = kind == "inout";
@@ -143,6 +176,7 @@ Result<uint64_t> Buffers::add(std::string_view name, std::string_view spec) {
         ": expected in:FILE, out:DTYPE[dims]:FILE or inout:FILE, got " +
         quoted(spec)};
   std::string path;
+  std::string_view patches;
   runtime::StridedArray array;
   if (isOut) {
     size_t close = rest.find(']');
@@ -156,13 +190,15 @@ Result<uint64_t> Buffers::add(std::string_view name, std::string_view spec) {
     array = std::move(*shape);
     path = rest.substr(close + 2);
   } else {
-    path = rest;
+    std::tie(path, patches) = split(rest, ',');
     auto file = runtime::readNpy(path);
     if (!file)
       return Error{"buffer " + quoted(name) + ": " + file.error().message};
     array = std::move(*file);
   }
   std::vector<std::byte> bytes = array.logicalBytes();
+  if (auto status = applyPatches(bytes, patches, *this); !status)
+    return Error{"buffer " + quoted(name) + ": " + status.error().message};
   uint64_t address = device.allocate(name, bytes.size(),
                                      isOut ? emu::Contents::Uninitialised
                                            : emu::Contents::Zero);
@@ -345,33 +381,8 @@ Status flash::tool::setArgument(emu::ArgumentBuffer &arguments,
     if (!file)
       return Error{where + file.error().message};
     std::vector<std::byte> bytes = std::move(*file);
-    while (!patches.empty()) {
-      auto [patch, more] = splitOutside(patches, ',');
-      patches = more;
-      auto [at, value] = split(patch, '=');
-      auto offset = parseInteger(at);
-      bool isMap = value.starts_with("tensormap(") && value.ends_with(")");
-      size_t size = isMap ? sizeof(emu::TensorMap) : 8;
-      if (!offset || *offset < 0 || uint64_t(*offset) > bytes.size() ||
-          bytes.size() - uint64_t(*offset) < size ||
-          !(isMap || value.starts_with("@")))
-        return Error{where +
-                     "expected OFFSET=@NAME+OFFSET or OFFSET=tensormap(...) "
-                     "inside the " +
-                     std::to_string(bytes.size()) + " bytes, got " +
-                     quoted(patch)};
-      if (isMap) {
-        auto map = parseTensorMap(value.substr(10, value.size() - 11), buffers);
-        if (!map)
-          return Error{where + map.error().message};
-        std::memcpy(bytes.data() + *offset, &*map, size);
-        continue;
-      }
-      auto address = buffers.pointer(value);
-      if (!address)
-        return Error{where + address.error().message};
-      std::memcpy(bytes.data() + *offset, &*address, size);
-    }
+    if (auto status = applyPatches(bytes, patches, buffers); !status)
+      return Error{where + status.error().message};
     return store(bytes.data(), bytes.size());
   }
   if (kind == "tensormap") {

@@ -7,12 +7,16 @@
 //
 // What --buffer and --arg say:
 //
-//   in:FILE.npy  inout:FILE.npy  out:DTYPE[d0,d1,...]:FILE.npy   a buffer
-//   i32:N  i64:N  f32:X  f64:X                                   a number
-//   @NAME+OFFSET                                                 a pointer
-//   bytes:FILE[,OFFSET=PATCH]...                                 a by-value
-//     struct; PATCH is @NAME+OFFSET (8 bytes) or tensormap(MAP) (128 bytes)
-//   tensormap:MAP                                                128 bytes
+//   in:FILE.npy[,OFFSET=PATCH]...  inout:FILE.npy[,OFFSET=PATCH]...  a buffer
+//   out:DTYPE[d0,d1,...]:FILE.npy                                     a buffer
+//   i32:N  i64:N  f32:X  f64:X                                        a number
+//   @NAME+OFFSET                                                     a pointer
+//   bytes:FILE[,OFFSET=PATCH]...                            a by-value struct
+//   tensormap:MAP                                                   128 bytes
+//
+// PATCH replaces bytes of what the file holds, in a struct or where a buffer
+// holds pointers or tensor maps: @NAME+OFFSET (8 bytes) or tensormap(MAP) (128
+// bytes). In a buffer it names buffers given further left.
 //
 // MAP describes a tensor as cuTensorMapEncodeTiled has it, dimensions innermost
 // first and separated by 'x', strides in bytes (those of dimension 1 and on):

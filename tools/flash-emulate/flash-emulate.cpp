@@ -31,7 +31,8 @@ out-of-bounds and uninitialised accesses. Exit 1 on any of them.
   --cluster=X,Y,Z        CTAs of a cluster (default 1)
   --smem=BYTES           dynamic shared memory
   --chip=CHIP            whose numerics and limits (default sm_80)
-  --buffer=NAME=in:FILE.npy | out:DTYPE[dims]:FILE.npy | inout:FILE.npy
+  --buffer=NAME=...      in:FILE.npy[,OFFSET=PATCH]...  inout: the same
+                         out:DTYPE[dims]:FILE.npy
   --arg=...              one per parameter, in order:
                          i32:N i64:N f32:X f64:X in:... out:... inout:...
                          @NAME+OFFSET  bytes:FILE[,OFFSET=PATCH]...

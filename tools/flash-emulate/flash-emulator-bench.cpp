@@ -190,16 +190,16 @@ int main(int argc, char **argv) {
                 repeat(8, "ex2.approx.ftz.f32 %f1, %f2;\n"
                           "mul.f32 %f2, %f1, 0f3F000000;\n"),
                 50000);
-  ok &= measure("ld.shared.b32", repeat(16, "ld.shared.b32 %r3, [%rs];\n"),
-                1500);
-  ok &= measure("ld.shared.v4",
-                repeat(16, "ld.shared.v4.b32 {%r3,%r4,%r5,%r6}, [%rs];\n"),
-                1500);
-  ok &= measure("st.shared.b32", repeat(16, "st.shared.b32 [%rs], %r1;\n"),
-                1500);
-  ok &= measure("st.shared.v4",
-                repeat(16, "st.shared.v4.b32 [%rs], {%r1,%r2,%r1,%r2};\n"),
-                1500);
+  ok &=
+      measure("ld.shared.b32", repeat(16, "ld.shared.b32 %r3, [%rs];\n"), 1500);
+  ok &=
+      measure("ld.shared.v4",
+              repeat(16, "ld.shared.v4.b32 {%r3,%r4,%r5,%r6}, [%rs];\n"), 1500);
+  ok &=
+      measure("st.shared.b32", repeat(16, "st.shared.b32 [%rs], %r1;\n"), 1500);
+  ok &=
+      measure("st.shared.v4",
+              repeat(16, "st.shared.v4.b32 [%rs], {%r1,%r2,%r1,%r2};\n"), 1500);
   ok &= measure("ldmatrix.x4",
                 repeat(16, "ldmatrix.sync.aligned.m8n8.x4.shared.b16 "
                            "{%r3,%r4,%r5,%r6}, [%rm];\n"),

@@ -15,6 +15,7 @@ if what == "make":
     np.save(where + "/x.npy", x)
     np.save(where + "/y.npy", y)
     np.save(where + "/ints.npy", ints)
+    np.save(where + "/pointers.npy", np.zeros(2, dtype=np.int64))
     entries = struct.pack("<q40i5h6x", -1, *range(40), *range(100, 105))
     open(where + "/table.bin", "wb").write(entries)
 elif what == "axpy":
@@ -24,6 +25,9 @@ elif what == "scan":
 elif what == "table":
     i = np.arange(64)
     np.testing.assert_array_equal(np.load(where + "/table.npy"), i * 7 % 40 + 100 + i % 5)
+elif what == "pointed":
+    i = np.arange(64)
+    np.testing.assert_array_equal(np.load(where + "/pointed.npy"), ints[i + 256 * (i & 1)])
 elif what == "json":
     report = json.load(open(where))
     assert report["pass"] == (sys.argv[3] == "true"), report
