@@ -347,16 +347,18 @@ bool decodeFns(Decoder &d) {
 // prmt, lop3
 //===----------------------------------------------------------------------===//
 
-inline uint32_t byteOf(uint64_t pair, uint32_t selector) {
-  uint32_t byte = uint32_t(pair >> (8 * (selector & 7))) & 0xff;
-  uint32_t sign = (byte & 0x80) ? 0xff : 0;
-  return (selector & 8) ? sign : byte;
+/// Byte `selector` & 7 of b:a, or its sign. 32-bit shifts and no choices, so
+/// that lanes run in vectors.
+inline uint32_t byteOf(uint32_t a, uint32_t b, uint32_t selector) {
+  uint32_t isB = 0u - (selector >> 2 & 1), isSign = 0u - (selector >> 3 & 1);
+  uint32_t byte = (a ^ ((a ^ b) & isB)) >> (8 * (selector & 3)) & 0xff;
+  uint32_t sign = (0u - (byte >> 7)) & 0xff;
+  return byte ^ ((byte ^ sign) & isSign);
 }
 
 uint32_t permute(uint32_t a, uint32_t b, uint32_t c) {
-  uint64_t pair = uint64_t(b) << 32 | a;
-  return byteOf(pair, c) | byteOf(pair, c >> 4) << 8 |
-         byteOf(pair, c >> 8) << 16 | byteOf(pair, c >> 12) << 24;
+  return byteOf(a, b, c) | byteOf(a, b, c >> 4) << 8 |
+         byteOf(a, b, c >> 8) << 16 | byteOf(a, b, c >> 12) << 24;
 }
 
 /// The special modes choose bytes by the low two bits of c.

@@ -357,7 +357,8 @@ void runSelect(Warp &warp, const Inst &inst, uint32_t mask) {
   T *out = targetRow<T>(warp, inst.ops[0]);
   FLASH_LANE_LOOP
   for (unsigned i = 0; i < 32; ++i) {
-    T value = (choice >> i & 1) ? a[i] : b[i];
+    // Not `? a[i] : b[i]`, of which the compiler makes a choice of addresses.
+    T value = b[i] ^ ((a[i] ^ b[i]) & (T(0) - T(choice >> i & 1)));
     if constexpr (Full)
       out[i] = value;
     else

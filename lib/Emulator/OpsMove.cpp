@@ -308,6 +308,10 @@ bool decodeMov(Decoder &d) {
         d.setHandler(bits == 64 ? runSpecial<uint64_t> : runSpecial<uint32_t>);
         if (bits == 16)
           return d.unsupported("expected a 32- or 64-bit type");
+        // Not inside a run, where the count of instructions stands still.
+        if (row.special == Clock || row.special == Clock64 ||
+            row.special == GlobalTimer)
+          d.inst.kind = Kind::Memory;
         return true;
       }
     return d.fail("unknown special register '" + std::string(source.name) +
