@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "AsyncEngine.h"
+#include "Cluster.h"
 #include "Lanes.h"
-#include "Machine.h"
 
 #include <algorithm>
 #include <cstring>
@@ -20,7 +20,7 @@ void AsyncQueue::reset() {
 }
 
 void AsyncQueue::transfer(Warp &warp, AsyncCopy &copy, uint32_t lanes) {
-  std::byte *shared = warp.cta->shared.get();
+  std::byte *shared = warp.cta->cluster.shared.get();
   forLanes(lanes & ~copy.transferred, [&](unsigned lane) {
     std::byte *to = shared + copy.destination[lane];
     uint32_t bytes = copy.sourceBytes[lane];
@@ -33,9 +33,9 @@ void AsyncQueue::transfer(Warp &warp, AsyncCopy &copy, uint32_t lanes) {
 
 void AsyncQueue::complete(Warp &warp, AsyncCopy &copy, uint32_t lanes) {
   transfer(warp, copy, lanes);
-  if (Checker *checker = warp.cta->checker.get())
+  if (Checker *checker = warp.cta->checker)
     forLanes(lanes, [&](unsigned lane) {
-      Accessor who{uint16_t(warp.id), uint8_t(lane), false, copy.pc};
+      Accessor who{uint16_t(warp.agent), uint8_t(lane), false, copy.pc};
       checker->endCopy(who, copy.serial, copy.destination[lane], copy.bytes);
     });
   copy.pending &= ~lanes;
@@ -56,8 +56,8 @@ void AsyncQueue::issue(Warp &warp, AsyncCopy &&copy) {
   case AsyncMode::Random:
     // Quiet NaNs in every format: early readers see what they deserve.
     forLanes(issued.pending, [&](unsigned lane) {
-      std::memset(warp.cta->shared.get() + issued.destination[lane], 0xff,
-                  issued.bytes);
+      std::memset(warp.cta->cluster.shared.get() + issued.destination[lane],
+                  0xff, issued.bytes);
     });
     break;
   }
@@ -90,7 +90,7 @@ void AsyncQueue::waitAll(Warp &warp, uint32_t lanes) {
 void AsyncQueue::step(Warp &warp) {
   for (AsyncCopy &copy : copies)
     if (copy.transferred != (copy.transferred | copy.pending)) {
-      uint32_t lanes = uint32_t(warp.cta->random.next()) & copy.pending;
+      uint32_t lanes = uint32_t(warp.cta->cluster.random.next()) & copy.pending;
       transfer(warp, copy, lanes);
     }
 }

@@ -32,7 +32,7 @@ struct AsyncCopy {
   uint32_t pending = 0;                 ///< Lanes that have not waited for it.
   uint32_t transferred = 0;             ///< Lanes whose bytes have moved.
   uint32_t bytes = 0;                   ///< Written per lane: 4, 8 or 16.
-  std::array<uint32_t, 32> destination; ///< Offset in shared memory.
+  std::array<uint32_t, 32> destination; ///< Offset in Cluster::shared.
   std::array<uint32_t, 32> sourceBytes; ///< The rest is zero-filled.
   std::array<const std::byte *, 32> source;
   std::array<uint32_t, 32> group; ///< Sequence number of the commit group.

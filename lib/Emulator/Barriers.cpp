@@ -12,8 +12,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Barriers.h"
+#include "Cluster.h"
 #include "Lanes.h"
-#include "Machine.h"
 
 #include <cstdio>
 
@@ -82,7 +82,8 @@ bool Cta::arriveAtBarrier(Warp &warp, Group &group, const Inst &inst,
   if (!(inst.flags & kAligned) && lanes == warp.live)
     barrier.arrived += 32 - uint32_t(std::popcount(lanes));
   if (checker)
-    checker->release(warp.id, lanes, barrier.clock);
+    checker->release(warp.agent, lanes, barrier.clock);
+  ++cluster.progress;
   bool waits = action != BarrierAction::Arrive;
   if (waits) {
     group.state = Group::AtBarrier;
@@ -135,9 +136,9 @@ void Cta::complete(unsigned index) {
         break;
       }
       if (checker) {
-        checker->acquire(warp.id, group.mask, warp.live, barrier.clock);
-        if (group.mask == warp.live && checker->lanesDiffer(warp.id))
-          checker->syncWarp(warp.id, group.mask, warp.live);
+        checker->acquire(warp.agent, group.mask, warp.live, barrier.clock);
+        if (group.mask == warp.live && checker->lanesDiffer(warp.agent))
+          checker->syncWarp(warp.agent, group.mask, warp.live);
       }
       group.state = Group::Runnable;
       ++group.pc;
@@ -145,7 +146,7 @@ void Cta::complete(unsigned index) {
   }
   barrier.inUse = false;
   // Everyone was here and nobody left before: all that went before is over.
-  if (checker && released == threads && live == threads)
+  if (checker && released == threads && live == threads && cluster.size() == 1)
     checker->newGeneration();
 }
 

@@ -12,13 +12,36 @@
 
 using namespace flash::emu;
 
+namespace {
+
+/// Bytes that one entry of readerBlocks stands for.
+constexpr uint32_t kReaderBlock = 256;
+
+} // namespace
+
 void Clock::join(const Clock &other) {
-  for (size_t i = 0, e = epochs.size(); i < e; ++i)
-    epochs[i] = std::max(epochs[i], other.epochs[i]);
+  if (entries.size() < other.entries.size())
+    entries.resize(other.entries.size());
+  for (size_t i = 0, e = other.entries.size(); i < e; ++i)
+    entries[i] = std::max(entries[i], other.entries[i]);
 }
 
-Checker::Checker(unsigned warps, uint32_t sharedBytes)
-    : granules((size_t(sharedBytes) + 3) / 4), clocks(warps) {
+void Clock::setPhase(unsigned slot, uint32_t phase) {
+  size_t at = size_t(lanes) * 2 + slot;
+  if (at >= entries.size())
+    entries.resize(at + 1);
+  entries[at] = phase;
+}
+
+void Clock::fence() {
+  for (uint32_t i = 0; i < lanes; ++i)
+    entries[lanes + i] = std::max(entries[lanes + i], entries[i]);
+}
+
+Checker::Checker(unsigned warps, uint32_t sharedBytes, bool asyncProxy)
+    : granules((size_t(sharedBytes) + 3) / 4),
+      lines((size_t(sharedBytes) + 15) / 16), clocks(warps),
+      readerBlocks(sharedBytes / kReaderBlock + 1), asyncProxy(asyncProxy) {
   reset();
 }
 
@@ -26,6 +49,10 @@ void Checker::reset() {
   ++life;
   ++generation;
   globalGranules.clear();
+  ops.assign(1, Op());
+  readers.clear();
+  std::fill(readerBlocks.begin(), readerBlocks.end(), 0);
+  readerLimit = 64;
   for (WarpClock &clock : clocks) {
     clock.shared = makeClock();
     clock.lanes.clear();
@@ -40,11 +67,26 @@ void Checker::reset() {
 bool Checker::ordered(const Record &record, unsigned warp,
                       unsigned lane) const {
   const Clock &clock = known(warp, lane);
+  if (record.warp == kOnMbarrier)
+    return clock.phase(record.lanes) >= record.epoch;
   const uint32_t *row = clock.row(record.warp);
   uint32_t lanes = record.lanes;
   if (record.warp == warp)
     lanes &= ~(1u << lane); // A lane's own accesses are in program order.
   for (; lanes; lanes &= lanes - 1)
+    if (row[std::countr_zero(lanes)] < record.epoch)
+      return false;
+  return true;
+}
+
+/// Whether a proxy fence lies between a generic write and an operation of the
+/// async proxy that (warp, lane) issues now.
+bool Checker::fenced(const Record &record, unsigned warp, unsigned lane) const {
+  // cp.async needs the fence too, by whoever waited for it.
+  if (record.warp == kOnMbarrier)
+    return true;
+  const uint32_t *row = known(warp, lane).fencedRow(record.warp);
+  for (uint32_t lanes = record.lanes; lanes; lanes &= lanes - 1)
     if (row[std::countr_zero(lanes)] < record.epoch)
       return false;
   return true;
@@ -56,11 +98,14 @@ void Checker::refresh(Granule &granule) {
     return;
   granule.generation = generation;
   granule.reads.clear();
-  if (granule.life != life) {
+  bool fresh = granule.life != life;
+  if (fresh) {
     granule.life = life;
     granule.initialised = 0;
     granule.copies = 0;
   }
+  if (asyncProxy && !fresh)
+    return; // Whether a write was fenced matters past any barrier.
   if (granule.copies)
     std::erase_if(granule.writes, [](const Record &r) { return !r.copy; });
   else
@@ -83,6 +128,18 @@ void forGranules(uint64_t offset, unsigned bytes, F visit) {
 
 } // namespace
 
+Finding Checker::found(Finding::Kind kind, const Record &record, bool isWrite,
+                       uint64_t at) {
+  bool onMbarrier = record.warp == kOnMbarrier;
+  return {kind,
+          isWrite,
+          record.copy || onMbarrier,
+          record.pc,
+          onMbarrier ? uint16_t(0) : record.warp,
+          onMbarrier ? 0 : record.lanes,
+          at};
+}
+
 void Checker::readGranule(Granule &granule, const Accessor &who, uint32_t mask,
                           uint64_t at, bool checkInitialised,
                           Finding &finding) {
@@ -95,15 +152,14 @@ void Checker::readGranule(Granule &granule, const Accessor &who, uint32_t mask,
     if (finding.kind != Finding::None)
       continue;
     if (write.copy)
-      finding = {Finding::InFlight, true,        write.pc,
-                 write.warp,        write.lanes, at};
+      finding = found(Finding::InFlight, write, true, at);
     else if (!(write.strong && who.strong) &&
              !ordered(write, who.warp, who.lane))
-      finding = {Finding::Race, true, write.pc, write.warp, write.lanes, at};
+      finding = found(Finding::Race, write, true, at);
   }
   if (checkInitialised && finding.kind == Finding::None && !waiting &&
       (mask & ~granule.initialised))
-    finding = {Finding::Uninitialised, false, 0, 0, 0, at};
+    finding = {Finding::Uninitialised, false, false, 0, 0, 0, at};
   uint32_t epoch = clocks[who.warp].epoch;
   uint32_t lane = 1u << who.lane;
   for (Record &read : granule.reads)
@@ -130,11 +186,10 @@ void Checker::writeGranule(Granule &granule, const Accessor &who, uint32_t mask,
     if (!(other.bytes & mask) || finding.kind != Finding::None)
       return;
     if (other.copy)
-      finding = {Finding::InFlight, true,        other.pc,
-                 other.warp,        other.lanes, at};
+      finding = found(Finding::InFlight, other, true, at);
     else if (!(other.strong && who.strong) && !(isWrite && silent) &&
              !ordered(other, who.warp, who.lane))
-      finding = {Finding::Race, isWrite, other.pc, other.warp, other.lanes, at};
+      finding = found(Finding::Race, other, isWrite, at);
   };
   for (const Record &other : granule.writes)
     conflict(other, true);
@@ -157,7 +212,11 @@ Finding Checker::read(const Accessor &who, uint32_t offset, unsigned bytes,
                       bool checkInitialised) {
   Finding finding;
   forGranules(offset, bytes, [&](uint64_t index, uint32_t mask, uint64_t at) {
-    readGranule(granules[index], who, mask, at, checkInitialised, finding);
+    bool async = asyncProxy && asyncWritten(uint32_t(index / 4));
+    if (async)
+      conflictsWithWriter(who, uint32_t(index / 4), at, finding);
+    readGranule(granules[index], who, mask, at, checkInitialised && !async,
+                finding);
   });
   return finding;
 }
@@ -165,7 +224,11 @@ Finding Checker::read(const Accessor &who, uint32_t offset, unsigned bytes,
 Finding Checker::write(const Accessor &who, uint32_t offset, unsigned bytes,
                        bool silent) {
   Finding finding;
+  if (asyncProxy)
+    conflictsWithReaders(who, offset, bytes, finding);
   forGranules(offset, bytes, [&](uint64_t index, uint32_t mask, uint64_t at) {
+    if (asyncProxy && asyncWritten(uint32_t(index / 4)))
+      conflictsWithWriter(who, uint32_t(index / 4), at, finding);
     writeGranule(granules[index], who, mask, at, silent, finding);
   });
   return finding;
@@ -222,6 +285,23 @@ void Checker::endCopy(const Accessor &who, uint32_t copy, uint32_t offset,
   });
 }
 
+void Checker::endCopy(const Accessor &who, uint32_t copy, uint32_t offset,
+                      unsigned bytes, unsigned slot, uint32_t phase) {
+  forGranules(offset, bytes, [&](uint64_t index, uint32_t, uint64_t) {
+    Granule &granule = granules[index];
+    refresh(granule);
+    for (Record &record : granule.writes)
+      if (record.copy && record.epoch == copy && record.warp == who.warp &&
+          record.lanes == 1u << who.lane) {
+        record.copy = false;
+        record.warp = kOnMbarrier;
+        record.lanes = slot;
+        record.epoch = phase;
+        --granule.copies;
+      }
+  });
+}
+
 //===----------------------------------------------------------------------===//
 // Synchronisation
 //===----------------------------------------------------------------------===//
@@ -230,6 +310,8 @@ void Checker::newGeneration() {
   ++generation;
   // Whatever was written before the barrier is settled.
   globalGranules.clear();
+  if (!readers.empty())
+    dropReaders(false);
 }
 
 void Checker::splitLanes(WarpClock &clock) {
@@ -247,6 +329,26 @@ void Checker::release(unsigned warp, uint32_t lanes, Clock &into) {
   uint32_t *own = into.row(warp);
   for (uint32_t rest = lanes; rest; rest &= rest - 1)
     own[std::countr_zero(rest)] = clock.epoch;
+  ++clock.epoch;
+}
+
+void Checker::fenceProxy(unsigned warp, uint32_t lanes, uint32_t live) {
+  WarpClock &clock = clocks[warp];
+  auto fence = [&](Clock &of, uint32_t which) {
+    of.fence();
+    // What the lanes themselves did so far; what they do next is a new epoch.
+    for (uint32_t rest = which; rest; rest &= rest - 1)
+      of.fencedRow(warp)[std::countr_zero(rest)] = clock.epoch;
+  };
+  if ((lanes & live) == live && clock.lanes.empty()) {
+    fence(clock.shared, lanes);
+  } else {
+    splitLanes(clock);
+    for (uint32_t rest = lanes; rest; rest &= rest - 1) {
+      unsigned lane = std::countr_zero(rest);
+      fence(clock.lanes[lane], 1u << lane);
+    }
+  }
   ++clock.epoch;
 }
 

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Happens-before over the shared memory of one CTA, and over what it writes to
-// global memory, by vector clocks whose unit is the lane.
+// Happens-before over the shared memory of a cluster, and over what its CTAs
+// write to global memory, by vector clocks whose unit is the lane.
 //
 // A warp counts *epochs*: it starts a new one whenever one of its lanes
 // releases (arrives at a barrier, synchronises the warp, ...). An access is
@@ -15,37 +15,67 @@
 // or later. All lanes of a warp share one clock until something acquires for
 // a few of them only.
 //
-// Shuffles and votes order nothing. A barrier that all threads of the CTA
+// Shuffles and votes order nothing. A barrier that all threads of a lone CTA
 // reach orders everything before it: the checker then starts a new
 // *generation* and granules forget what is older when next touched, which is
 // what makes the common case cheap.
 //
-// An asynchronous copy is an agent of its own. From its issue until its lane
-// waits for it, its destination belongs to it alone; the wait turns its record
-// into an ordinary write of the waiting lane at that moment.
+// Asynchronous operations are agents of their own. A cp.async owns its
+// destination from its issue until its lane waits for it; the wait turns its
+// record into an ordinary write of the waiting lane at that moment. Operations
+// of the async proxy (bulk and tensor copies, wgmma, tcgen05) are numbered
+// (`startOp`); what they touch is kept per 16-byte line (writes) and as a list
+// of sets (reads), and whether they are over is looked up in a table, so that
+// finishing one costs nothing. A finished one is known either to lanes that
+// waited for it or to whoever knows a phase of the mbarrier it completed on:
+// every mbarrier has a *slot* in each clock, which counts its phases.
+//
+// Proxies (PTX ISA, "Proxies"): what the generic proxy wrote is visible to the
+// async proxy only past a fence.proxy.async. A clock therefore has a second
+// half, `fenced`: what its owner knows to have been fenced, by the writer
+// before it released or by itself after it acquired.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef FLASH_LIB_EMULATOR_CHECKER_H
 #define FLASH_LIB_EMULATOR_CHECKER_H
 
+#include "SharedSet.h"
+
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
 namespace flash::emu {
 
-/// For every lane of every warp, the latest of its epochs that is known.
-struct Clock {
-  std::vector<uint32_t> epochs; ///< [warp][32]
-
-  explicit Clock(unsigned warps = 0) : epochs(std::size_t(warps) * 32) {}
+/// What somebody knows of everybody: for every lane of every warp the latest
+/// of its epochs, the latest of its epochs that a proxy fence has passed on,
+/// and for every mbarrier its latest phase.
+class Clock {
+public:
+  explicit Clock(unsigned warps = 0)
+      : lanes(warps * 32), entries(std::size_t(warps) * 64) {}
   void join(const Clock &other);
-  uint32_t *row(unsigned warp) { return &epochs[std::size_t(warp) * 32]; }
+  uint32_t *row(unsigned warp) { return &entries[std::size_t(warp) * 32]; }
   const uint32_t *row(unsigned warp) const {
-    return &epochs[std::size_t(warp) * 32];
+    return &entries[std::size_t(warp) * 32];
   }
+  uint32_t *fencedRow(unsigned warp) { return row(warp) + lanes; }
+  const uint32_t *fencedRow(unsigned warp) const { return row(warp) + lanes; }
+  uint32_t phase(unsigned slot) const {
+    std::size_t at = std::size_t(lanes) * 2 + slot;
+    return at < entries.size() ? entries[at] : 0;
+  }
+  void setPhase(unsigned slot, uint32_t phase);
+  /// A proxy fence: all that is known counts as fenced.
+  void fence();
+
+private:
+  uint32_t lanes;
+  std::vector<uint32_t> entries; ///< [known][fenced][mbarrier phases]
 };
 
 /// What the lanes of one warp know.
@@ -57,7 +87,7 @@ struct WarpClock {
 
 /// Who is accessing.
 struct Accessor {
-  uint16_t warp;
+  uint16_t warp; ///< Its number in the cluster.
   uint8_t lane;
   bool strong; ///< Atomic or volatile: no race with another strong one.
   uint32_t pc;
@@ -68,11 +98,14 @@ struct Finding {
   enum Kind : uint8_t {
     None,
     Race,          ///< With the access in `other*`.
-    InFlight,      ///< Bytes that an asynchronous copy is still to write.
+    InFlight,      ///< Bytes that an asynchronous operation is still to write.
+    BeingRead,     ///< Bytes that an asynchronous operation is still to read.
+    Unfenced,      ///< A generic write that no proxy fence has passed on.
     Uninitialised, ///< Bytes that nobody has written.
   };
   Kind kind = None;
   bool otherIsWrite = false;
+  bool otherIsAsync = false;
   uint32_t otherPc = 0;
   uint16_t otherWarp = 0;
   uint32_t otherLanes = 0;
@@ -81,9 +114,11 @@ struct Finding {
 
 class Checker {
 public:
-  Checker(unsigned warps, uint32_t sharedBytes);
+  /// Over `sharedBytes` bytes, the shared memory of a whole cluster.
+  /// `asyncProxy`: the kernel has operations of the async proxy.
+  Checker(unsigned warps, uint32_t sharedBytes, bool asyncProxy);
 
-  /// Forgets everything: a new CTA starts.
+  /// Forgets everything: a new cluster starts.
   void reset();
 
   //===--- Accesses: [offset, offset + bytes) lies inside shared memory ---===//
@@ -100,12 +135,36 @@ public:
   Finding readGlobal(const Accessor &who, uint64_t address, unsigned bytes);
   Finding writeGlobal(const Accessor &who, uint64_t address, unsigned bytes,
                       bool silent);
+
+  //===--- cp.async -------------------------------------------------------===//
+
   /// An asynchronous copy with serial number `copy` is issued.
   Finding beginCopy(const Accessor &who, uint32_t copy, uint32_t offset,
                     unsigned bytes);
   /// The issuing lane has waited for it.
   void endCopy(const Accessor &who, uint32_t copy, uint32_t offset,
                unsigned bytes);
+  /// It completed on phase `phase` of the mbarrier of `slot`.
+  void endCopy(const Accessor &who, uint32_t copy, uint32_t offset,
+               unsigned bytes, unsigned slot, uint32_t phase);
+
+  //===--- Operations of the async proxy ----------------------------------===//
+
+  /// Numbers an operation that `issuer` issues now; never 0.
+  uint32_t startOp(const Accessor &issuer);
+  /// The operation will read (write) these bytes at some time before it is
+  /// finished.
+  Finding asyncRead(const Accessor &issuer, uint32_t op,
+                    std::shared_ptr<const SharedSet> set,
+                    bool checkInitialised = true);
+  Finding asyncWrite(const Accessor &issuer, uint32_t op, const SharedSet &set);
+  /// It is over, and whoever knows phase `phase` of the mbarrier of `slot`
+  /// knows so.
+  void finishOp(uint32_t op, unsigned slot, uint32_t phase);
+  /// It is over, and `lanes` of `warp` have waited for it. Up to four warps may
+  /// say so of one operation (a wgmma belongs to a warpgroup, and whoever knows
+  /// of one of its lanes that it waited knows that the operation is over).
+  void finishOpByLanes(uint32_t op, unsigned warp, uint32_t lanes);
 
   //===--- Synchronisation ------------------------------------------------===//
 
@@ -115,30 +174,61 @@ public:
   void acquire(unsigned warp, uint32_t lanes, uint32_t live, const Clock &from);
   /// bar.warp.sync: `lanes` learn all that any of them knows.
   void syncWarp(unsigned warp, uint32_t lanes, uint32_t live);
+  /// fence.proxy.async by `lanes`.
+  void fenceProxy(unsigned warp, uint32_t lanes, uint32_t live);
   /// Whether lanes of `warp` know different things.
   bool lanesDiffer(unsigned warp) const { return !clocks[warp].lanes.empty(); }
-  /// Every thread of the CTA has reached a barrier.
+  /// Every thread of a lone CTA has reached a barrier.
   void newGeneration();
 
   Clock makeClock() const { return Clock(unsigned(clocks.size())); }
 
 private:
   struct Record {
-    uint32_t epoch; ///< Or the serial number of an asynchronous copy.
-    uint32_t lanes;
+    uint32_t epoch; ///< Of cp.async: its serial number, or the phase.
+    uint32_t lanes; ///< Of kOnMbarrier: the slot.
     uint32_t pc;
-    uint16_t warp;
+    uint16_t warp; ///< kOnMbarrier: a cp.async that completed on one.
     uint8_t bytes;
     bool strong : 1;
     bool copy : 1;
   };
+  static constexpr uint16_t kOnMbarrier = 0xffff;
 
   struct Granule {
-    uint32_t life = 0;       ///< CTA that `initialised` speaks of.
+    uint32_t life = 0;       ///< Cluster that `initialised` speaks of.
     uint32_t generation = 0; ///< Of the records; older ones do not matter.
     uint8_t initialised = 0; ///< Byte mask.
     uint8_t copies = 0;      ///< Number of records of copies in flight.
     std::vector<Record> writes, reads;
+  };
+
+  /// An operation of the async proxy.
+  struct Op {
+    enum State : uint8_t { InFlight, OnMbarrier, Waited } state = InFlight;
+    uint8_t lane = 0;  ///< Issuer.
+    uint16_t warp = 0; ///< Issuer.
+    uint32_t pc = 0;
+    uint32_t slot = 0, phase = 0; ///< OnMbarrier.
+    /// Waited: who did, and when. The four warps of a warpgroup wait for one
+    /// operation, each for itself.
+    struct Waiter {
+      uint16_t warp = 0;
+      uint32_t lanes = 0;
+      uint32_t epoch = 0;
+    };
+    std::array<Waiter, 4> waiters;
+  };
+
+  /// 16 bytes of shared memory.
+  struct Line {
+    uint32_t life = 0;
+    uint32_t write = 0; ///< The last operation that wrote it, 0 if none.
+  };
+
+  struct AsyncReader {
+    uint32_t op;
+    std::shared_ptr<const SharedSet> set;
   };
 
   const Clock &known(unsigned warp, unsigned lane) const {
@@ -146,18 +236,42 @@ private:
     return clock.lanes.empty() ? clock.shared : clock.lanes[lane];
   }
   bool ordered(const Record &record, unsigned warp, unsigned lane) const;
+  bool ordered(const Op &op, unsigned warp, unsigned lane) const;
+  bool fenced(const Record &record, unsigned warp, unsigned lane) const;
+  static Finding found(Finding::Kind kind, const Record &record, bool isWrite,
+                       uint64_t at);
   void refresh(Granule &granule);
   void readGranule(Granule &granule, const Accessor &who, uint32_t mask,
                    uint64_t at, bool checkInitialised, Finding &finding);
   void writeGranule(Granule &granule, const Accessor &who, uint32_t mask,
                     uint64_t at, bool silent, Finding &finding);
+  void conflictsWith(const Op &op, bool isWrite, const Accessor &who,
+                     uint64_t at, Finding &finding) const;
+  void conflictsWithWriter(const Accessor &who, uint32_t line, uint64_t at,
+                           Finding &finding) const;
+  void conflictsWithReaders(const Accessor &who, uint32_t offset,
+                            uint32_t bytes, Finding &finding) const;
+  void conflictsWithReaders(const Accessor &who, const SharedSet &set,
+                            Finding &finding) const;
+  void addReader(AsyncReader reader);
+  void dropReaders(bool onlyKnownToAll);
+  bool asyncWritten(uint32_t line) const {
+    return lines[line].life == life && lines[line].write;
+  }
   void splitLanes(WarpClock &clock);
 
   std::vector<Granule> granules;                        ///< Shared memory.
+  std::vector<Line> lines;                              ///< The same.
   std::unordered_map<uint64_t, Granule> globalGranules; ///< By address / 4.
   std::vector<WarpClock> clocks;
+  std::vector<Op> ops;
+  std::vector<AsyncReader> readers;
+  /// Readers that touch each block of kReaderBlock bytes.
+  std::vector<uint16_t> readerBlocks;
+  std::size_t readerLimit = 0;
   uint32_t life = 1;
   uint32_t generation = 1;
+  const bool asyncProxy;
 };
 
 } // namespace flash::emu

@@ -26,7 +26,7 @@ DecodeFn flash::emu::findDecoder(std::string_view root) {
     for (auto ops :
          {integerOps(), bitOps(), floatOps(), mathOps(), compareOps(),
           convertOps(), moveOps(), memoryOps(), atomicOps(), warpOps(),
-          matrixOps(), asyncOps(), controlOps()})
+          matrixOps(), asyncOps(), controlOps(), mbarrierOps(), clusterOps()})
       for (const OpRow &row : ops)
         result.emplace(row.root, row.decode);
     return result;
@@ -367,8 +367,14 @@ AddressOperand Decoder::address(size_t i) {
     uint64_t at = 0;
     if (base.variable < 0)
       fail("address: '" + std::string(base.name) + "' is no variable");
-    else if (variableAddress(base.variable, result.symbolSpace, at))
+    else if (variableAddress(base.variable, result.symbolSpace, at)) {
       result.offset += at;
+      if (result.symbolSpace == StateSpace::Shared) {
+        result.hasBase = true;
+        result.base64 = false;
+        result.base = kSharedBase32;
+      }
+    }
   }
   return result;
 }

@@ -35,7 +35,8 @@ struct AddressOperand {
   bool hasBase = false;
   bool base64 = true;
   uint64_t offset = 0; ///< Added to it; absolute without a base.
-  /// Space of the variable that the address names, Generic if none.
+  /// Space of the variable that the address names, Generic if none. Shared
+  /// ones have the CTA's own base row as their base.
   StateSpace symbolSpace = StateSpace::Generic;
 };
 
@@ -103,6 +104,8 @@ public:
   uint32_t pushExtra(uint32_t value);
   /// This access may order CTAs.
   void noteOrdering() { program->ordersCtas = true; }
+  /// This is an operation of the async proxy on shared memory.
+  void noteAsyncProxy() { program->usesAsyncProxy = true; }
   uint32_t extraSize() const { return uint32_t(program->extra.size()); }
   bool variableAddress(int32_t variable, StateSpace &space, uint64_t &address);
 

@@ -264,6 +264,7 @@ bool Decoder::decodeKernel(const syntax::Function &function, Program &target) {
   info.line = function.line;
   info.maxntid = function.maxntid;
   info.reqntid = function.reqntid;
+  info.reqnctapercluster = function.reqncluster;
   info.minnctapersm = function.minnctapersm;
   info.maxnreg = function.maxnreg;
   Frame kernel;

@@ -10,8 +10,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Executor.h"
+#include "Cluster.h"
 #include "Lanes.h"
-#include "Machine.h"
 
 #include <algorithm>
 
@@ -102,7 +102,7 @@ void Cta::runWarp(Warp &warp, uint32_t quantum) {
       ++issued[pc];
       --issued[pc + length];
       left -= length;
-      executed += length;
+      cluster.executed += length;
       if (runs[pc]) [[likely]] {
         const Inst *inst = code + pc;
         pc += length;
@@ -199,6 +199,40 @@ void Cta::runWarp(Warp &warp, uint32_t quantum) {
             ++pc;
           }
           break;
+        case Kind::Wait: {
+          if (!mask) {
+            ++pc;
+            break;
+          }
+          if ((inst.flags & kAligned) && !syncReady(warp, *group, inst, mask)) {
+            --issued[pc]; // It counts when it executes.
+            ++issued[pc + 1];
+            stay = false;
+            break;
+          }
+          warp.blocked = false;
+          warp.timedOut = group->timedOut;
+          group->timedOut = false;
+          (mask == ~0u ? inst.full : inst.masked)(warp, inst, mask);
+          if (!warp.blocked) {
+            ++pc;
+            if (launch.stop) {
+              group->pc = pc;
+              stay = false;
+            }
+            break;
+          }
+          --issued[pc]; // It counts when it gets through.
+          ++issued[pc + 1];
+          group->pc = pc;
+          group->mask = mask;
+          group->state = Group::Waiting;
+          group->seenChanges = cluster.changes;
+          if (uint32_t rest = active & ~mask)
+            warp.groups.push_back({pc + 1, rest, Group::Runnable, 0});
+          stay = false;
+          break;
+        }
         case Kind::Sync:
         case Kind::Barrier:
           if (!mask) {

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Machine.h"
+#include "Cluster.h"
 #include "Module.h"
 #include "Report.h"
 
@@ -58,9 +58,20 @@ std::string checkLaunch(const KernelInfo &kernel, size_t paramBytes,
       config.grid[2] > 65535 || config.grid[0] > 0x7fffffff)
     return "grid " + tripleText(config.grid) +
            ": expected positive extents, at most 2147483647 x 65535 x 65535";
-  if (product(config.cluster) != 1)
-    return "cluster " + tripleText(config.cluster) +
-           ": expected 1x1x1, clusters of several CTAs are not supported";
+  uint64_t ctas = product(config.cluster);
+  if (ctas == 0 || ctas > 16 || (ctas > 1 && config.chip < Chip::SM90))
+    return "cluster " + tripleText(config.cluster) + ": expected 1 to " +
+           (config.chip < Chip::SM90 ? "1 CTA on " : "16 CTAs on ") +
+           std::string(chipName(config.chip));
+  for (unsigned i = 0; i < 3; ++i)
+    if (config.grid[i] % config.cluster[i])
+      return "grid " + tripleText(config.grid) +
+             ": expected a multiple of the cluster " +
+             tripleText(config.cluster);
+  if (kernel.reqnctapercluster[0] && kernel.reqnctapercluster != config.cluster)
+    return "cluster " + tripleText(config.cluster) + ": expected " +
+           tripleText(kernel.reqnctapercluster) +
+           " as the kernel's .reqnctapercluster";
   if (kernel.reqntid[0] && kernel.reqntid != config.block)
     return "block " + tripleText(config.block) + ": expected " +
            tripleText(kernel.reqntid) + " as the kernel's .reqntid";
@@ -92,12 +103,14 @@ std::string checkLaunch(const KernelInfo &kernel, size_t paramBytes,
 // Cta
 //===----------------------------------------------------------------------===//
 
-Cta::Cta(Launch &launch, ThreadCounts &counts) : launch(launch) {
+Cta::Cta(Cluster &cluster, uint32_t rank, ThreadCounts &counts)
+    : launch(cluster.launch), cluster(cluster), rank(rank) {
   const Program &program = *launch.program;
   blockDim = launch.config->block;
   threads = uint32_t(product(blockDim));
   sharedBytes = launch.sharedBytes;
-  shared = allocateAligned(sharedBytes);
+  shared = cluster.shared.get() + size_t(cluster.sharedStride) * rank;
+  checker = cluster.checker.get();
   uint32_t numWarps = (threads + 31) / 32;
   warps.resize(numWarps);
   // An odd number of cache lines apart, or the rows of all warps would compete
@@ -116,30 +129,18 @@ Cta::Cta(Launch &launch, ThreadCounts &counts) : launch(launch) {
     warp.issued = counts.issued.data();
     warp.memory = counts.memory.empty() ? nullptr : counts.memory.data();
     warp.id = i;
+    warp.agent = rank * numWarps + i;
     warp.local = localMemory.get() + localStride * i;
     warp.initialised.resize(program.trackedRegisters);
   }
-  if (launch.config->checks.races || launch.config->checks.uninitialised)
-    checker = std::make_unique<Checker>(numWarps, sharedBytes);
   checkUninitialised = launch.config->checks.uninitialised;
 }
 
-void Cta::start(uint64_t index) {
+void Cta::start(const std::array<uint32_t, 3> &where) {
   const LaunchConfig &config = *launch.config;
-  number = uint32_t(index);
-  id[0] = uint32_t(index % config.grid[0]);
-  id[1] = uint32_t(index / config.grid[0] % config.grid[1]);
-  id[2] = uint32_t(index / config.grid[0] / config.grid[1]);
-  random.state = config.seed * 0x9e3779b97f4a7c15 + index;
-  random.next();
-  executed = 0;
-  nextCopy = 1;
+  id = where;
+  number = id[0] + config.grid[0] * (id[1] + config.grid[1] * id[2]);
   barriers.fill(Barrier());
-  strongClocks.clear();
-  if (checker)
-    checker->reset();
-  // Not zero: what a kernel reads without writing must not look sensible.
-  std::memset(shared.get(), 0xff, sharedBytes);
   for (Warp &warp : warps) {
     uint32_t rest = threads - warp.id * 32;
     warp.live = rest >= 32 ? ~0u : (1u << rest) - 1;
@@ -152,7 +153,16 @@ void Cta::start(uint64_t index) {
     std::fill(warp.initialised.begin(), warp.initialised.end(), 0);
     std::memset(warp.registers, 0, kFirstRow);
     std::memset(warp.registers + kTrueMask, 0xff, 128);
+    for (unsigned lane = 0; lane < 32; ++lane) {
+      targetRow<uint32_t>(warp, kSharedBase32)[lane] = rank << kRankShift;
+      targetRow<uint64_t>(warp, kSharedBase64)[lane] = rank << kRankShift;
+    }
   }
+}
+
+bool Cta::alive() const {
+  return std::any_of(warps.begin(), warps.end(),
+                     [](const Warp &warp) { return warp.live != 0; });
 }
 
 bool Cta::wants(IssueKind kind, const Warp &warp, const Inst *inst,
@@ -179,8 +189,9 @@ void Cta::fatal(IssueKind kind, const Warp &warp, const Inst *inst,
 
 Report flash::emu::launch(const Module &module, std::string_view kernel,
                           std::span<const std::byte> params, Device &device,
-                          const LaunchConfig &config) {
+                          const LaunchConfig &asked) {
   Report report;
+  LaunchConfig config = asked;
   auto begin = std::chrono::steady_clock::now();
   auto refuse = [&](std::string message) {
     report.ok = false;
@@ -197,6 +208,8 @@ Report flash::emu::launch(const Module &module, std::string_view kernel,
       program = candidate.get();
   if (!program)
     return refuse("unknown kernel '" + std::string(kernel) + "'");
+  if (program->info.reqnctapercluster[0] && product(config.cluster) == 1)
+    config.cluster = program->info.reqnctapercluster;
   Launch state;
   std::string problem =
       checkLaunch(program->info, params.size(), config, state.sharedBytes);
@@ -217,14 +230,14 @@ Report flash::emu::launch(const Module &module, std::string_view kernel,
       std::memcpy(buffer.data.get(), v.initial.data(), v.size);
   }
 
-  uint64_t ctas = product(config.grid);
+  uint64_t clusters = product(config.grid) / product(config.cluster);
   unsigned threads =
       config.threads ? config.threads : std::thread::hardware_concurrency();
-  threads = unsigned(std::clamp<uint64_t>(ctas, 1, std::max(1u, threads)));
+  threads = unsigned(std::clamp<uint64_t>(clusters, 1, std::max(1u, threads)));
   // Where a kernel has no atomic or ordered access to global memory, nothing
-  // can order its CTAs. (The marks hold 28 bits of a CTA's number.)
-  bool watch = config.checks.races && ctas > 1 && ctas < (1u << 28) - 1 &&
-               !program->ordersCtas;
+  // can order its clusters. (The marks hold 28 bits of a cluster's number.)
+  bool watch = config.checks.races && clusters > 1 &&
+               clusters < (1u << 28) - 1 && !program->ordersCtas;
   state.buffers->watchCtas(watch);
   state.variables.watchCtas(watch);
   std::vector<ThreadCounts> counts(threads);
@@ -234,9 +247,9 @@ Report flash::emu::launch(const Module &module, std::string_view kernel,
     mine.issued.resize(program->code.size() + 1);
     if (config.counters)
       mine.memory.resize(program->code.size());
-    Cta cta(state, mine);
-    for (uint64_t i = next++; i < ctas && !state.stop; i = next++)
-      cta.run(i);
+    Cluster cluster(state, mine);
+    for (uint64_t i = next++; i < clusters && !state.stop; i = next++)
+      cluster.run(i);
     std::partial_sum(mine.issued.begin(), mine.issued.end(),
                      mine.issued.begin());
   };

@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A launch has CTAs, a CTA has warps, a warp has groups of lanes that share a
-// pc. One host thread runs one CTA at a time, from its first instruction to
-// its last.
+// A launch has clusters of CTAs, a CTA has warps, a warp has groups of lanes
+// that share a pc. One host thread runs one cluster at a time, from its first
+// instruction to its last. A launch without clusters has clusters of one CTA.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,6 +25,7 @@
 
 namespace flash::emu {
 
+struct Cluster;
 struct Cta;
 
 /// Small seeded generator (splitmix64).
@@ -100,11 +101,15 @@ struct Group {
     Spinning,  ///< Went round a polling loop; runs when no other group can.
     WaitLanes, ///< At a `.sync` instruction whose lanes are not all there.
     AtBarrier, ///< Arrived; `barrier` will release it.
+    Waiting,   ///< At a Kind::Wait instruction; tried again when something
+               ///< in the cluster has changed.
   };
   uint32_t pc = 0;
   uint32_t mask = 0;
   State state = Runnable;
   uint8_t barrier = 0;
+  bool timedOut = false;    ///< Tried again although nothing has changed.
+  uint32_t seenChanges = 0; ///< Cluster::changes when it began to wait.
 };
 
 struct alignas(64) Warp {
@@ -114,10 +119,17 @@ struct alignas(64) Warp {
   uint64_t *issued = nullptr;     ///< See ThreadCounts.
   MemoryCounts *memory = nullptr; ///< By pc, null without counters.
   uint32_t id = 0;
+  uint32_t agent = 0; ///< Its number in the cluster.
   uint32_t live = 0;  ///< Lanes that have not exited.
   uint32_t carry = 0; ///< CC.CF of each lane.
   bool polled = false;
   uint32_t spins = 0;
+  /// A Kind::Wait handler sets it to block the lanes, which then execute the
+  /// instruction again when something has changed.
+  bool blocked = false;
+  /// Told to a Kind::Wait handler: nothing else can run, so that it should
+  /// give up now if it may.
+  bool timedOut = false;
   std::vector<Group> groups;
   std::vector<uint32_t> initialised; ///< Masks of tracked registers.
   std::byte *local = nullptr;        ///< [lane][localBytes]
@@ -141,24 +153,23 @@ struct Barrier {
 
 struct Cta {
   Launch &launch;
+  Cluster &cluster;
+  const uint32_t rank; ///< In the cluster.
   std::array<uint32_t, 3> id = {};
   uint32_t number = 0; ///< Linear index in the grid.
   std::array<uint32_t, 3> blockDim = {};
   uint32_t threads = 0;
-  AlignedBytes shared;
+  std::byte *shared = nullptr; ///< Its part of Cluster::shared.
   uint32_t sharedBytes = 0;
   std::vector<Warp> warps;
   std::array<Barrier, 16> barriers;
-  std::unique_ptr<Checker> checker; ///< Null without race checks.
+  Checker *checker = nullptr; ///< The cluster's; null without race checks.
   bool checkUninitialised = true;
-  std::unordered_map<uint64_t, Clock> strongClocks; ///< By generic address.
-  Random random;
-  uint64_t executed = 0;
-  uint32_t nextCopy = 1;
 
-  Cta(Launch &launch, ThreadCounts &counts);
-  /// Runs CTA number `index` of the grid to its end (or until launch.stop).
-  void run(uint64_t index);
+  Cta(Cluster &cluster, uint32_t rank, ThreadCounts &counts);
+  /// Gets ready to run as CTA `id` of the grid.
+  void start(const std::array<uint32_t, 3> &id);
+  bool alive() const;
 
   /// Reports; `fatal` stops the whole launch. The message is only built by
   /// the caller when `wants` says so.
@@ -170,13 +181,11 @@ struct Cta {
              std::string message);
 
   // Executor.cpp
-  /// Runs up to `quantum` instructions of a warp.
   void runWarp(Warp &warp, uint32_t quantum);
 
   // Scheduler.cpp
   Group *pick(Warp &warp);
   bool syncReady(Warp &warp, Group &group, const Inst &inst, uint32_t lanes);
-  void deadlock();
   void exitLanes(Warp &warp, uint32_t lanes);
 
   // Barriers.cpp
@@ -187,7 +196,6 @@ struct Cta {
   std::string barrierState() const;
 
 private:
-  void start(uint64_t index);
   void complete(unsigned index);
   uint32_t barrierThreads() const;
   AlignedBytes registerFile, localMemory;

@@ -8,9 +8,8 @@
 // Where the spaces lie in the 64-bit generic address space:
 //
 //   window            generic base        address inside the space
-//   shared            kSharedWindow       byte offset in the CTA's block;
-//                                         bits 24.. are kept for the CTA rank
-//                                         of a cluster (0 = own CTA)
+//   shared            kSharedWindow       byte offset in the CTA's block, with
+//                                         its rank in the cluster in bits 24..
 //   local             kLocalWindow        byte offset in the thread's block
 //   param             kParamWindow        byte offset in the parameter buffer
 //   const             kConstWindow        byte offset in the constant image
@@ -35,6 +34,7 @@ namespace flash::emu {
 
 constexpr uint64_t kWindowBytes = uint64_t(1) << 32;
 constexpr uint64_t kSharedWindow = 0x7f0100000000;
+constexpr uint32_t kRankShift = 24;
 constexpr uint64_t kLocalWindow = 0x7f0200000000;
 constexpr uint64_t kParamWindow = 0x7f0300000000;
 constexpr uint64_t kConstWindow = 0x7f0400000000;

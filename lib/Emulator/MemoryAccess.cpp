@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "MemoryAccess.h"
+#include "Cluster.h"
 #include "Lanes.h"
 
 #include <algorithm>
@@ -83,6 +84,66 @@ bool resolveBlock(Warp &warp, const Inst &inst, StateSpace space,
   return false;
 }
 
+/// Shared addresses become offsets in Cluster::shared.
+bool resolveShared(Warp &warp, const Inst &inst, Access &access,
+                   uint32_t lanes) {
+  Cta &cta = *warp.cta;
+  Cluster &cluster = cta.cluster;
+  constexpr uint64_t kInCta = (uint64_t(1) << kRankShift) - 1;
+  if (cluster.size() == 1)
+    return resolveBlock(warp, inst, StateSpace::Shared, access, lanes,
+                        cta.shared, cta.sharedBytes, 0);
+  uint64_t all = 0;
+  uint32_t bad = 0;
+  forLanes(lanes, [&](unsigned i) {
+    uint64_t inCta = access.address[i] & kInCta;
+    uint64_t rank = access.address[i] >> kRankShift;
+    all |= inCta;
+    bool fits = rank < cluster.size() && cta.sharedBytes >= access.bytes &&
+                inCta <= cta.sharedBytes - access.bytes;
+    bad |= uint32_t(!fits) << i;
+    if (!fits)
+      return;
+    if (rank != cta.rank)
+      access.remoteMask |= 1u << i;
+    uint64_t offset = rank * cluster.sharedStride + inCta;
+    access.address[i] = offset;
+    access.at[i] = cluster.shared.get() + offset;
+    access.unread[i] = nullptr;
+  });
+  auto refuse = [&](unsigned lane, std::string what) {
+    warp.cta->fatal(IssueKind::OutOfBounds, warp, &inst, bad,
+                    "lane " + std::to_string(lane) +
+                        (access.isWrite ? " writes " : " reads ") +
+                        std::to_string(access.bytes) + " bytes at " + what);
+    return false;
+  };
+  if (bad) {
+    unsigned lane = std::countr_zero(bad);
+    uint64_t address = access.address[lane];
+    return refuse(lane, "shared byte " + std::to_string(address & kInCta) +
+                            " of CTA rank " +
+                            std::to_string(address >> kRankShift) +
+                            ": expected to stay within " +
+                            std::to_string(cta.sharedBytes) + " bytes of " +
+                            std::to_string(cluster.size()) + " CTAs");
+  }
+  if (all & (access.bytes - 1))
+    return misaligned(warp, inst, access, lanes);
+  // The memory of a CTA goes when its last thread ends.
+  forLanes(lanes & access.remoteMask, [&](unsigned i) {
+    if (!cluster.ctas[cluster.rankOf(uint32_t(access.address[i]))]->alive())
+      bad |= 1u << i;
+  });
+  if (bad) {
+    unsigned lane = std::countr_zero(bad);
+    return refuse(lane, cluster.describeShared(uint32_t(access.address[lane])) +
+                            ", which has ended: expected it to wait for its "
+                            "cluster");
+  }
+  return true;
+}
+
 bool resolveGlobal(Warp &warp, const Inst &inst, Access &access,
                    uint32_t lanes) {
   Launch &launch = warp.cta->launch;
@@ -134,8 +195,7 @@ bool flash::emu::resolve(Warp &warp, const Inst &inst, StateSpace space,
     switch (which) {
     case StateSpace::Shared:
       access.sharedMask |= lanes;
-      return resolveBlock(warp, inst, which, access, lanes, cta.shared.get(),
-                          cta.sharedBytes, 0);
+      return resolveShared(warp, inst, access, lanes);
     case StateSpace::Local:
       return resolveBlock(warp, inst, which, access, lanes, warp.local,
                           warp.program->localBytes, warp.program->localBytes);
@@ -196,7 +256,7 @@ void flash::emu::reportFinding(Warp &warp, const Inst &inst, unsigned lane,
     if (isGlobal)
       return describeGlobal(*cta.launch.buffers, cta.launch.variables,
                             finding.offset);
-    return "shared byte " + std::to_string(finding.offset);
+    return cta.cluster.describeShared(uint32_t(finding.offset));
   };
   if (finding.kind == Finding::Uninitialised) {
     if (cta.checkUninitialised &&
@@ -212,17 +272,32 @@ void flash::emu::reportFinding(Warp &warp, const Inst &inst, unsigned lane,
   IssueKind kind = inFlight ? IssueKind::Poisoned : IssueKind::Race;
   if (!cta.wants(kind, warp, &inst, finding.otherPc))
     return;
-  char other[64];
-  std::snprintf(other, sizeof(other), " of warp %u, lanes 0x%08x",
-                finding.otherWarp, finding.otherLanes);
+  char lanes[32];
+  std::snprintf(lanes, sizeof(lanes), ", lanes 0x%08x", finding.otherLanes);
+  std::string other =
+      " of " + cta.cluster.describeWarp(finding.otherWarp) + lanes;
   std::string message = "lane " + std::to_string(lane) +
                         (isWrite ? " writes " : " reads ") + where() + ", ";
-  if (inFlight)
-    message += std::string("which the asynchronous copy") + other +
+  switch (finding.kind) {
+  case Finding::InFlight:
+    message += "which the asynchronous operation" + other +
                " is still to write (no wait has completed it)";
-  else
+    break;
+  case Finding::BeingRead:
+    message += "which the asynchronous operation" + other +
+               " may still read (no wait has completed it)";
+    break;
+  case Finding::Unfenced:
+    message += "unordered with the write" + other +
+               " through the generic proxy: expected fence.proxy.async in "
+               "between";
+    break;
+  default:
     message += std::string("unordered with the ") +
+               (finding.otherIsAsync ? "asynchronous " : "") +
                (finding.otherIsWrite ? "write" : "read") + other;
+    break;
+  }
   cta.report(kind, warp, &inst, 1u << lane, std::move(message),
              finding.otherPc);
 }
@@ -236,7 +311,8 @@ void checkCtas(Warp &warp, const Inst &inst, const Access &access,
   Buffer &buffer = *access.buffer[lane];
   Cta &cta = *warp.cta;
   uint64_t first = access.address[lane] - buffer.address;
-  uint32_t mine = (cta.number + 1) << 4;
+  // CTAs of one cluster can order each other.
+  uint32_t mine = (cta.cluster.number + 1) << 4;
   uint32_t other = 0;
   bool otherWrote = false;
   for (uint64_t at = first; at < first + access.bytes;) {
@@ -274,7 +350,9 @@ void checkCtas(Warp &warp, const Inst &inst, const Access &access,
                  (access.isWrite ? " writes " : " reads ") +
                  describeGlobal(*cta.launch.buffers, cta.launch.variables,
                                 access.address[lane]) +
-                 ", which CTA number " + std::to_string((other >> 4) - 1) +
+                 (cta.cluster.size() > 1 ? ", which cluster number "
+                                         : ", which CTA number ") +
+                 std::to_string((other >> 4) - 1) +
                  (otherWrote ? " writes" : " reads") +
                  " too; nothing in this kernel orders CTAs");
 }
@@ -283,11 +361,11 @@ void checkCtas(Warp &warp, const Inst &inst, const Access &access,
 
 void flash::emu::checkLoad(Warp &warp, const Inst &inst, const Access &access) {
   Cta &cta = *warp.cta;
-  if (Checker *checker = cta.checker.get()) {
+  if (Checker *checker = cta.checker) {
     forLanes(access.sharedMask, [&](unsigned lane) {
       if (access.strong)
         strongAcquire(warp, access, lane);
-      Accessor who{uint16_t(warp.id), uint8_t(lane), access.strong,
+      Accessor who{uint16_t(warp.agent), uint8_t(lane), access.strong,
                    warp.pcOf(inst)};
       Finding finding = checker->read(who, uint32_t(access.address[lane]),
                                       access.bytes, cta.checkUninitialised);
@@ -299,7 +377,7 @@ void flash::emu::checkLoad(Warp &warp, const Inst &inst, const Access &access) {
         strongAcquire(warp, access, lane);
       // A plain read beside atomics is how every compare-and-swap loop
       // starts; only plain writes conflict with it.
-      Accessor who{uint16_t(warp.id), uint8_t(lane), true, warp.pcOf(inst)};
+      Accessor who{uint16_t(warp.agent), uint8_t(lane), true, warp.pcOf(inst)};
       Finding finding =
           checker->readGlobal(who, access.address[lane], access.bytes);
       if (finding.kind != Finding::None)
@@ -328,9 +406,9 @@ void flash::emu::checkStore(Warp &warp, const Inst &inst, const Access &access,
                             unsigned lane, const std::byte *data) {
   Cta &cta = *warp.cta;
   if (access.sharedMask >> lane & 1) {
-    if (Checker *checker = cta.checker.get()) {
+    if (Checker *checker = cta.checker) {
       bool silent = std::memcmp(access.at[lane], data, access.bytes) == 0;
-      Accessor who{uint16_t(warp.id), uint8_t(lane), access.strong,
+      Accessor who{uint16_t(warp.agent), uint8_t(lane), access.strong,
                    warp.pcOf(inst)};
       Finding finding = checker->write(who, uint32_t(access.address[lane]),
                                        access.bytes, silent);
@@ -340,9 +418,9 @@ void flash::emu::checkStore(Warp &warp, const Inst &inst, const Access &access,
   } else if (access.globalMask >> lane & 1) {
     if (access.unread[lane])
       std::memset(access.unread[lane], 0, access.bytes);
-    if (Checker *checker = cta.checker.get()) {
+    if (Checker *checker = cta.checker) {
       bool silent = std::memcmp(access.at[lane], data, access.bytes) == 0;
-      Accessor who{uint16_t(warp.id), uint8_t(lane), access.strong,
+      Accessor who{uint16_t(warp.agent), uint8_t(lane), access.strong,
                    warp.pcOf(inst)};
       Finding finding =
           checker->writeGlobal(who, access.address[lane], access.bytes, silent);
@@ -361,10 +439,10 @@ void flash::emu::strongRelease(Warp &warp, const Access &access,
   Cta &cta = *warp.cta;
   uint64_t key = access.address[lane] +
                  (access.sharedMask >> lane & 1 ? kSharedWindow : 0);
-  auto [it, fresh] = cta.strongClocks.try_emplace(key);
+  auto [it, fresh] = cta.cluster.strongClocks.try_emplace(key);
   if (fresh)
     it->second = cta.checker->makeClock();
-  cta.checker->release(warp.id, 1u << lane, it->second);
+  cta.checker->release(warp.agent, 1u << lane, it->second);
 }
 
 void flash::emu::strongAcquire(Warp &warp, const Access &access,
@@ -372,9 +450,9 @@ void flash::emu::strongAcquire(Warp &warp, const Access &access,
   Cta &cta = *warp.cta;
   uint64_t key = access.address[lane] +
                  (access.sharedMask >> lane & 1 ? kSharedWindow : 0);
-  auto it = cta.strongClocks.find(key);
-  if (it != cta.strongClocks.end())
-    cta.checker->acquire(warp.id, 1u << lane, warp.live, it->second);
+  auto it = cta.cluster.strongClocks.find(key);
+  if (it != cta.cluster.strongClocks.end())
+    cta.checker->acquire(warp.agent, 1u << lane, warp.live, it->second);
 }
 
 //===----------------------------------------------------------------------===//

@@ -32,10 +32,12 @@ struct Access {
   uint8_t *unread[32]; ///< Flags of global bytes, null where none are kept.
   Buffer *buffer[32];  ///< Of global addresses.
   uint32_t sharedMask = 0, globalMask = 0;
+  uint32_t remoteMask = 0; ///< Shared memory of other CTAs.
 };
 
-/// Turns addresses into pointers. `space` Generic looks at each address. False
-/// after a fatal report.
+/// Turns addresses into pointers, and shared ones into offsets in
+/// Cluster::shared. `space` Generic looks at each address. False after a fatal
+/// report.
 bool resolve(Warp &warp, const Inst &inst, StateSpace space, Access &access);
 
 /// Races, poison and initialisation of a resolved load; also the clocks that a

@@ -38,6 +38,8 @@ std::span<const OpRow> warpOps();
 std::span<const OpRow> matrixOps();
 std::span<const OpRow> asyncOps();
 std::span<const OpRow> controlOps();
+std::span<const OpRow> mbarrierOps();
+std::span<const OpRow> clusterOps();
 
 } // namespace flash::emu
 

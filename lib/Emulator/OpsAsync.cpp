@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Cluster.h"
 #include "Lanes.h"
 #include "MemoryAccess.h"
 #include "Ops.h"
@@ -44,7 +45,7 @@ void runCopy(Warp &warp, const Inst &inst, uint32_t mask) {
     return;
 
   AsyncCopy copy;
-  copy.serial = cta.nextCopy++;
+  copy.serial = cta.cluster.nextCopy++;
   copy.pc = warp.pcOf(inst);
   copy.pending = mask;
   copy.bytes = inst.n;
@@ -119,7 +120,7 @@ void runCopy(Warp &warp, const Inst &inst, uint32_t mask) {
            [&](unsigned i) { copy.source[i] = from.at[i]; });
   if (cta.checker)
     forLanes(mask, [&](unsigned i) {
-      Accessor who{uint16_t(warp.id), uint8_t(i), false, copy.pc};
+      Accessor who{uint16_t(warp.agent), uint8_t(i), false, copy.pc};
       Finding finding =
           cta.checker->beginCopy(who, copy.serial, copy.destination[i], inst.n);
       if (finding.kind != Finding::None)

@@ -12,6 +12,7 @@
 #include "Barriers.h"
 #include "Lanes.h"
 #include "Ops.h"
+#include "OpsCluster.h"
 #include "Scheduler.h"
 
 using namespace flash::emu;
@@ -28,7 +29,7 @@ void runTrap(Warp &warp, const Inst &inst, uint32_t mask) {
 void runSyncWarp(Warp &warp, const Inst &inst, uint32_t mask) {
   Cta &cta = *warp.cta;
   if (cta.checker)
-    cta.checker->syncWarp(warp.id, mask, warp.live);
+    cta.checker->syncWarp(warp.agent, mask, warp.live);
 }
 
 bool decodeBarrier(Decoder &d) {
@@ -44,6 +45,8 @@ bool decodeBarrier(Decoder &d) {
     d.setCountName("bar.warp.sync");
     return d.expectOperands(1, 1);
   }
+  if (d.take("cluster"))
+    return decodeClusterBarrier(d);
   d.take("cta");
   d.inst.kind = Kind::Barrier;
   d.setHandler(runNothing);
@@ -87,9 +90,57 @@ bool decodeBarrier(Decoder &d) {
   return true;
 }
 
+void runProxyFence(Warp &warp, const Inst &, uint32_t mask) {
+  if (Checker *checker = warp.cta->checker)
+    checker->fenceProxy(warp.agent, mask, warp.live);
+}
+
+/// fence.proxy: shared memory has two proxies in the checker. The others (of
+/// constant aliases, of tensor maps) see every store at once here.
+bool decodeProxyFence(Decoder &d) {
+  d.setHandler(runNothing);
+  if (d.take("async")) {
+    // Without a space it fences them all.
+    bool globalOnly = d.take("global");
+    d.take("shared::cta");
+    d.take("shared::cluster");
+    if (!globalOnly) {
+      d.inst.kind = Kind::Memory;
+      d.setHandler(runProxyFence);
+    }
+    return d.expectOperands(0, 0);
+  }
+  if (d.take("async::generic")) {
+    for (std::string_view name :
+         {"acquire", "release", "sync_restrict::shared::cluster",
+          "sync_restrict::shared::cta", "cluster"})
+      d.take(name);
+    return d.expectOperands(0, 0);
+  }
+  if (d.take("alias"))
+    return d.expectOperands(0, 0);
+  if (!d.take("tensormap::generic"))
+    return d.unsupported("expected .async, .alias or .tensormap::generic");
+  bool acquires = d.take("acquire");
+  d.take("release");
+  for (std::string_view scope : {"cta", "cluster", "gpu", "sys"})
+    d.take(scope);
+  if (!acquires)
+    return d.expectOperands(0, 0);
+  if (!d.expectOperands(2, 2))
+    return false;
+  d.address(0);
+  return !d.failed();
+}
+
 /// Memory is consistent here without fences; what they order is the strong
 /// accesses, which the race checker always takes as ordering.
 bool decodeFence(Decoder &d) {
+  if (d.take("proxy")) {
+    d.meta.pipe = Pipe::Control;
+    return decodeProxyFence(d);
+  }
+  d.take("mbarrier_init"); // Its release is that of the barrier that follows.
   for (std::string_view name : {"sc", "acq_rel", "acquire", "release", "cta",
                                 "cluster", "gpu", "sys", "gl"})
     d.take(name);

@@ -357,7 +357,7 @@ void runLoadMatrix(Warp &warp, const Inst &inst, uint32_t) {
   if (cta.checker)
     checkMatrix(access, inst.n, transposed,
                 [&](unsigned lane, uint32_t offset, unsigned bytes) {
-                  Accessor who{uint16_t(warp.id), uint8_t(lane), false,
+                  Accessor who{uint16_t(warp.agent), uint8_t(lane), false,
                                warp.pcOf(inst)};
                   Finding finding = cta.checker->read(who, offset, bytes,
                                                       cta.checkUninitialised);
@@ -392,7 +392,7 @@ void runStoreMatrix(Warp &warp, const Inst &inst, uint32_t) {
   if (cta.checker)
     checkMatrix(access, inst.n, transposed,
                 [&](unsigned lane, uint32_t offset, unsigned bytes) {
-                  Accessor who{uint16_t(warp.id), uint8_t(lane), false,
+                  Accessor who{uint16_t(warp.agent), uint8_t(lane), false,
                                warp.pcOf(inst)};
                   Finding finding =
                       cta.checker->write(who, offset, bytes, false);

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Cluster.h"
 #include "Ops.h"
 #include "Types.h"
 
@@ -46,8 +47,20 @@ enum Special : uint8_t {
   GlobalTimer,
   DynamicShared,
   TotalShared,
-  Zero,
-  One,
+  ClusterX,
+  ClusterY,
+  ClusterZ,
+  NclusterX,
+  NclusterY,
+  NclusterZ,
+  ClusterCtaX,
+  ClusterCtaY,
+  ClusterCtaZ,
+  ClusterCtaRank,
+  ClusterNctaX,
+  ClusterNctaY,
+  ClusterNctaZ,
+  ClusterNctaRank,
 };
 
 struct SpecialRow {
@@ -56,7 +69,6 @@ struct SpecialRow {
   uint8_t bits;
 };
 
-// Without clusters a CTA is a cluster of its own.
 constexpr SpecialRow kSpecials[] = {
     {"%tid.x", TidX, 32},
     {"%tid.y", TidY, 32},
@@ -86,20 +98,20 @@ constexpr SpecialRow kSpecials[] = {
     {"%globaltimer", GlobalTimer, 64},
     {"%dynamic_smem_size", DynamicShared, 32},
     {"%total_smem_size", TotalShared, 32},
-    {"%clusterid.x", CtaX, 32},
-    {"%clusterid.y", CtaY, 32},
-    {"%clusterid.z", CtaZ, 32},
-    {"%nclusterid.x", NctaX, 32},
-    {"%nclusterid.y", NctaY, 32},
-    {"%nclusterid.z", NctaZ, 32},
-    {"%cluster_ctaid.x", Zero, 32},
-    {"%cluster_ctaid.y", Zero, 32},
-    {"%cluster_ctaid.z", Zero, 32},
-    {"%cluster_ctarank", Zero, 32},
-    {"%cluster_nctaid.x", One, 32},
-    {"%cluster_nctaid.y", One, 32},
-    {"%cluster_nctaid.z", One, 32},
-    {"%cluster_nctarank", One, 32},
+    {"%clusterid.x", ClusterX, 32},
+    {"%clusterid.y", ClusterY, 32},
+    {"%clusterid.z", ClusterZ, 32},
+    {"%nclusterid.x", NclusterX, 32},
+    {"%nclusterid.y", NclusterY, 32},
+    {"%nclusterid.z", NclusterZ, 32},
+    {"%cluster_ctaid.x", ClusterCtaX, 32},
+    {"%cluster_ctaid.y", ClusterCtaY, 32},
+    {"%cluster_ctaid.z", ClusterCtaZ, 32},
+    {"%cluster_ctarank", ClusterCtaRank, 32},
+    {"%cluster_nctaid.x", ClusterNctaX, 32},
+    {"%cluster_nctaid.y", ClusterNctaY, 32},
+    {"%cluster_nctaid.z", ClusterNctaZ, 32},
+    {"%cluster_nctarank", ClusterNctaRank, 32},
 };
 
 uint64_t specialValue(const Warp &warp, Special special, unsigned lane) {
@@ -152,15 +164,33 @@ uint64_t specialValue(const Warp &warp, Special special, unsigned lane) {
   case Clock:
   case Clock64:
   case GlobalTimer:
-    return cta.executed;
+    return cta.cluster.executed;
   case DynamicShared:
     return config.dynamicSharedBytes;
   case TotalShared:
     return cta.sharedBytes;
-  case Zero:
-    return 0;
-  case One:
-    return 1;
+  case ClusterX:
+  case ClusterY:
+  case ClusterZ:
+    return cta.id[special - ClusterX] / config.cluster[special - ClusterX];
+  case NclusterX:
+  case NclusterY:
+  case NclusterZ:
+    return config.grid[special - NclusterX] /
+           config.cluster[special - NclusterX];
+  case ClusterCtaX:
+  case ClusterCtaY:
+  case ClusterCtaZ:
+    return cta.id[special - ClusterCtaX] %
+           config.cluster[special - ClusterCtaX];
+  case ClusterCtaRank:
+    return cta.rank;
+  case ClusterNctaX:
+  case ClusterNctaY:
+  case ClusterNctaZ:
+    return config.cluster[special - ClusterNctaX];
+  case ClusterNctaRank:
+    return cta.cluster.size();
   }
   return 0;
 }
@@ -276,6 +306,14 @@ bool decodeVectorMove(Decoder &d, Type type) {
   return !d.failed();
 }
 
+/// Shared addresses carry the CTA's rank.
+void addSharedBase(Decoder &d, unsigned bits) {
+  auto add = [](auto a, decltype(a) b) -> decltype(a) { return a + b; };
+  d.inst.ops[2] = bits == 64 ? kSharedBase64 : kSharedBase32;
+  d.setHandlers(bits == 64 ? elementwise<uint64_t, uint64_t, uint64_t>(add)
+                           : elementwise<uint32_t, uint32_t, uint32_t>(add));
+}
+
 bool decodeMov(Decoder &d) {
   Type type = d.takeType();
   if (!d.expectOperands(2, 2))
@@ -329,6 +367,8 @@ bool decodeMov(Decoder &d) {
     address += source.value;
     d.inst.ops[1] =
         bits == 64 ? d.constant64(address) : d.constant32(uint32_t(address));
+    if (space == StateSpace::Shared && bits >= 32)
+      addSharedBase(d, bits);
     return true;
   }
   d.inst.ops[1] = d.source(1, type);
@@ -336,7 +376,7 @@ bool decodeMov(Decoder &d) {
 }
 
 //===----------------------------------------------------------------------===//
-// cvta, isspacep, mapa of a lone CTA
+// cvta, isspacep
 //===----------------------------------------------------------------------===//
 
 StateSpace takeSpace(Decoder &d) {
@@ -388,6 +428,8 @@ bool decodeCvta(Decoder &d) {
       return d.fail("cvta: the variable is in another state space");
     d.inst.ops[1] = d.constant64(address + source.value + window);
     d.setHandlers(moveHandlers(64));
+    if (space == StateSpace::Shared)
+      addSharedBase(d, 64);
     return true;
   }
   d.inst.ops[1] = d.source(1, type);

@@ -38,6 +38,7 @@ enum class Kind : uint8_t {
   Barrier, ///< May block the lanes; see Cta.h.
   Sync,    ///< Needs the lanes of its member mask, or `.aligned`: all lanes.
   Yield,   ///< nanosleep and polling loads: let others run.
+  Wait,    ///< May block its lanes until something changes: Warp::blocked.
 };
 
 enum : uint8_t {
@@ -60,7 +61,11 @@ constexpr uint32_t kVirtual = 1u << 30;
 constexpr uint32_t kTrueMask = 0;
 /// Offset of a row that takes values nobody wants (`_`).
 constexpr uint32_t kScratchRow = 128;
-constexpr uint32_t kFirstRow = 128 + 512;
+/// Offsets of rows that hold the address of the CTA's shared memory in the
+/// shared window, 32 and 64 bits wide.
+constexpr uint32_t kSharedBase32 = 128 + 512;
+constexpr uint32_t kSharedBase64 = kSharedBase32 + 128;
+constexpr uint32_t kFirstRow = kSharedBase64 + 256;
 
 struct Inst {
   Handler full = nullptr;   ///< All 32 lanes active.
@@ -119,6 +124,8 @@ struct Program {
   std::vector<uint32_t> trackedNumber;
   /// Has atomic or ordered accesses that may be to global memory.
   bool ordersCtas = false;
+  /// Has operations of the async proxy on shared memory.
+  bool usesAsyncProxy = false;
   /// `.const` image, addressed from 0.
   std::vector<std::byte> constImage;
   /// `.global` variables that the kernel names. Their addresses are fixed

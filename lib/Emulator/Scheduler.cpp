@@ -13,21 +13,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "Scheduler.h"
+#include "Cluster.h"
 #include "Lanes.h"
-#include "Machine.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstring>
 
 using namespace flash::emu;
-
-namespace {
-
-/// Longest turn of a warp, in instructions.
-constexpr uint32_t kMaxQuantum = 4096;
-
-} // namespace
 
 //===----------------------------------------------------------------------===//
 // Groups
@@ -51,6 +42,9 @@ Group *Cta::pick(Warp &warp) {
         groups.erase(groups.begin() + k);
       }
   }
+  for (Group &group : groups)
+    if (group.state == Group::Waiting && group.seenChanges != cluster.changes)
+      group.state = Group::Runnable;
   for (unsigned round = 0; round < 2; ++round) {
     Group *best = nullptr;
     for (Group &group : groups)
@@ -77,6 +71,11 @@ void Cta::exitLanes(Warp &warp, uint32_t lanes) {
   if (!warp.live) {
     warp.async.drain(warp);
     checkBarriers();
+    ++cluster.progress;
+    if (!alive())
+      for (auto &agent : cluster.agents)
+        agent->drain(*this);
+    cluster.checkClusterBarrier();
   }
 }
 
@@ -108,7 +107,7 @@ bool Cta::syncReady(Warp &warp, Group &group, const Inst &inst,
         there |= other.mask;
     if ((needed & ~there) == 0) {
       if (checker)
-        checker->syncWarp(warp.id, needed, warp.live);
+        checker->syncWarp(warp.agent, needed, warp.live);
       for (Group &other : warp.groups)
         if (&other != &group && (other.mask & needed)) {
           other.state = Group::Runnable;
@@ -124,102 +123,4 @@ bool Cta::syncReady(Warp &warp, Group &group, const Inst &inst,
   if (rest)
     warp.groups.push_back({pc + 1, rest, Group::Runnable, 0});
   return false;
-}
-
-//===----------------------------------------------------------------------===//
-// Turns of the warps
-//===----------------------------------------------------------------------===//
-
-void Cta::run(uint64_t index) {
-  start(index);
-  const LaunchConfig &config = *launch.config;
-  bool randomAsync = config.async == AsyncMode::Random;
-  std::vector<uint32_t> order(warps.size());
-  for (uint32_t i = 0; i < order.size(); ++i)
-    order[i] = i;
-  while (!launch.stop.load(std::memory_order_relaxed)) {
-    // One round: every warp that can run gets a turn, in a random order.
-    for (size_t i = order.size(); i > 1; --i)
-      std::swap(order[i - 1], order[random.below(uint32_t(i))]);
-    bool ran = false, alive = false;
-    for (uint32_t w : order) {
-      Warp &warp = warps[w];
-      if (!warp.live)
-        continue;
-      alive = true;
-      if (!pick(warp))
-        continue;
-      ran = true;
-      if (executed >= config.instructionBudget) {
-        const Inst &inst = warp.program->code[pick(warp)->pc];
-        fatal(IssueKind::Budget, warp, &inst, warp.live,
-              "the CTA executed more than " +
-                  std::to_string(config.instructionBudget) +
-                  " warp instructions; this warp is here");
-        return;
-      }
-      if (randomAsync && random.below(2))
-        warp.async.step(warp);
-      uint64_t turn = 1 + random.below(kMaxQuantum);
-      runWarp(warp,
-              uint32_t(std::min(turn, config.instructionBudget - executed)));
-      if (launch.stop.load(std::memory_order_relaxed))
-        return;
-    }
-    if (!alive)
-      return;
-    if (!ran) {
-      // The last lanes of a warp may have exited since.
-      bool changed = false;
-      for (Warp &warp : warps)
-        changed |= warp.live && pick(warp);
-      if (!changed) {
-        deadlock();
-        return;
-      }
-    }
-  }
-}
-
-/// Nothing can run: says where every warp stands and why.
-void Cta::deadlock() {
-  std::string text;
-  const Inst *where = nullptr;
-  Warp *first = nullptr;
-  bool diverged = false;
-  for (Warp &warp : warps)
-    for (Group &group : warp.groups) {
-      const Inst &inst = warp.program->code[group.pc];
-      if (!where) {
-        where = &inst;
-        first = &warp;
-      }
-      if (group.state == Group::WaitLanes && !diverged) {
-        diverged = true;
-        where = &inst;
-        first = &warp;
-      }
-      const Meta &meta = warp.program->meta[group.pc];
-      char line[160];
-      std::snprintf(line, sizeof(line), "\n  warp %u lanes 0x%08x, line %u: %s",
-                    warp.id, group.mask, meta.line,
-                    group.state == Group::WaitLanes
-                        ? "waits for lanes of its warp"
-                        : "waits at a barrier");
-      text += line;
-      if (group.state == Group::AtBarrier)
-        text += " " + std::to_string(group.barrier);
-    }
-  text += barrierState();
-  if (!first) {
-    first = &warps[0];
-    where = nullptr;
-  }
-  // A warp that waits for its own lanes is the cause, whoever waits for it.
-  if (diverged)
-    fatal(IssueKind::Divergence, *first, where, first->live,
-          "the instruction needs lanes that never come:" + text);
-  else
-    fatal(IssueKind::Deadlock, *first, where, first->live,
-          "no warp can go on:" + text);
 }

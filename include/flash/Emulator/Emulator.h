@@ -54,7 +54,8 @@ enum class Chip { SM80, SM86, SM89, SM90, SM100, SM120 };
 std::optional<Chip> parseChip(std::string_view name);
 std::string_view chipName(Chip chip);
 
-/// When an asynchronous operation (cp.async) takes effect.
+/// When an asynchronous operation (cp.async, bulk and tensor copies, wgmma,
+/// tcgen05) takes effect.
 enum class AsyncMode {
   Eager,  ///< At issue.
   Lazy,   ///< Only when some wait demands it; until then its destination is
@@ -98,6 +99,8 @@ struct KernelInfo {
   uint32_t localBytes = 0;         ///< `.local` bytes per thread.
   std::array<uint32_t, 3> maxntid = {0, 0, 0}; ///< 0 where not given.
   std::array<uint32_t, 3> reqntid = {0, 0, 0}; ///< 0 where not given.
+  /// CTAs of a cluster (`.reqnctapercluster`), 0 where not given.
+  std::array<uint32_t, 3> reqnctapercluster = {0, 0, 0};
   uint32_t minnctapersm = 0;
   uint32_t maxnreg = 0;
 };
@@ -224,7 +227,8 @@ struct Checks {
 struct LaunchConfig {
   std::array<uint32_t, 3> grid = {1, 1, 1};  ///< CTAs.
   std::array<uint32_t, 3> block = {1, 1, 1}; ///< Threads.
-  /// CTAs per cluster. More than one is refused by name.
+  /// CTAs per cluster, at most 16 (1 before sm_90); each extent divides the
+  /// grid's. 1x1x1 stands for the kernel's `.reqnctapercluster` if it has one.
   std::array<uint32_t, 3> cluster = {1, 1, 1};
   uint32_t dynamicSharedBytes = 0;
   Chip chip = Chip::SM80;
