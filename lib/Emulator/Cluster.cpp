@@ -149,7 +149,9 @@ void Cluster::run(uint64_t index) {
       }
       if (randomAsync && random.below(2))
         warp->async.step(*warp);
-      uint64_t turn = 1 + random.below(kMaxQuantum);
+      // Long turns are fast, short ones interleave warps in the midst of what
+      // they do.
+      uint64_t turn = 1 + random.below(kMaxQuantum >> random.below(4) * 3);
       cta.runWarp(
           *warp, uint32_t(std::min(turn, config.instructionBudget - executed)));
       if (launch.stop.load(std::memory_order_relaxed))

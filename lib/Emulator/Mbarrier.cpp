@@ -147,10 +147,17 @@ bool Mbarriers::arrive(Warp &warp, const Inst &inst, uint32_t lanes,
                 "arrival count: expected 1 to " + std::to_string(kMaxCount) +
                     ", got " + std::to_string(arrival.count));
   Entry &entry = *find(offset);
-  if (cluster.checker && arrival.releases)
+  // Lanes that arrive in one phase release together; where the phase ends
+  // between them, each for itself.
+  bool releases = cluster.checker && arrival.releases;
+  bool together = uint64_t(std::popcount(lanes)) * arrival.count <=
+                  MbarrierState::unpack(entry.word).pending;
+  if (releases && together)
     cluster.checker->release(warp.agent, lanes, entry.pending);
   for (uint32_t rest = lanes; rest; rest &= rest - 1) {
     unsigned lane = std::countr_zero(rest);
+    if (releases && !together)
+      cluster.checker->release(warp.agent, 1u << lane, entry.pending);
     if (arrival.expectBytes &&
         !expectBytes(warp, inst, offset, arrival.expectBytes))
       return false;
