@@ -82,6 +82,13 @@ bool Decoder::take(std::string_view name) {
   return false;
 }
 
+bool Decoder::has(std::string_view name) const {
+  for (size_t i = 1; i < mods.size() && i < 32; ++i)
+    if (!(consumed >> i & 1) && mods[i] == name)
+      return true;
+  return false;
+}
+
 std::string_view Decoder::peekNext() const {
   for (size_t i = 1; i < mods.size() && i < 32; ++i)
     if (!(consumed >> i & 1))

@@ -69,6 +69,8 @@ public:
   /// Consumes the next modifier that is not consumed yet, "" if none.
   std::string_view takeNext();
   std::string_view peekNext() const;
+  /// Whether modifier `name` is there and not consumed.
+  bool has(std::string_view name) const;
   /// Consumes the next modifier that names a type; an error if none.
   Type takeType();
   Type takeTypeOr(Type otherwise);

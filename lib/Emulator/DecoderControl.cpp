@@ -20,6 +20,48 @@
 using namespace flash::emu;
 using syntax::Operand;
 
+namespace {
+
+/// Instructions of PTX that are left out, by family, and why.
+struct MissingFamily {
+  std::string_view prefix;
+  const char *what;
+};
+constexpr MissingFamily kMissing[] = {
+    {"vadd", "SIMD video instructions are not supported"},
+    {"vsub", "SIMD video instructions are not supported"},
+    {"vavrg", "SIMD video instructions are not supported"},
+    {"vabsdiff", "SIMD video instructions are not supported"},
+    {"vmin", "SIMD video instructions are not supported"},
+    {"vmax", "SIMD video instructions are not supported"},
+    {"vset", "SIMD video instructions are not supported"},
+    {"vshl", "SIMD video instructions are not supported"},
+    {"vshr", "SIMD video instructions are not supported"},
+    {"vmad", "SIMD video instructions are not supported"},
+    {"tex", "textures are not supported"},
+    {"tld4", "textures are not supported"},
+    {"txq", "textures are not supported"},
+    {"istypep", "textures are not supported"},
+    {"suld", "surfaces are not supported"},
+    {"sust", "surfaces are not supported"},
+    {"sured", "surfaces are not supported"},
+    {"suq", "surfaces are not supported"},
+    {"alloca", "run-time stack allocation is not supported"},
+    {"stacksave", "run-time stack allocation is not supported"},
+    {"stackrestore", "run-time stack allocation is not supported"},
+    {"multimem", "multicast memory of several devices is not supported"},
+};
+
+std::string missingInstruction(std::string_view opcode) {
+  std::string quoted = "'" + std::string(opcode) + "'";
+  for (const MissingFamily &family : kMissing)
+    if (opcode.starts_with(family.prefix))
+      return quoted + ": " + family.what;
+  return "unknown instruction " + quoted;
+}
+
+} // namespace
+
 std::string Decoder::opcodeName() const {
   return countName.empty() ? std::string(mods[0]) : countName;
 }
@@ -212,8 +254,7 @@ bool Decoder::decodeInstruction(const syntax::Instruction &instruction) {
     return !hasFailed;
   DecodeFn decode = findDecoder(root());
   if (!decode)
-    return fail("unknown instruction '" + std::string(instruction.opcode) +
-                "'");
+    return fail(missingInstruction(instruction.opcode));
   if (!decode(*this) || hasFailed) {
     // A decode function that finds nothing it knows says so by returning
     // false alone.

@@ -29,16 +29,19 @@ enum class Round : uint8_t {
 };
 
 /// Shape of a binary format. `hasInfinity` is false for e4m3, whose largest
-/// exponent holds numbers and whose only NaN is all ones.
+/// exponent holds numbers and whose only NaN is all ones. The formats of 4 and
+/// 6 bits hold numbers alone: `hasNaN` is false too.
 struct FloatFormat {
   int exponentBits, mantissaBits;
   bool hasInfinity;
+  bool hasNaN = true;
   int bias() const { return (1 << (exponentBits - 1)) - 1; }
 };
 
 inline constexpr FloatFormat kF16{5, 10, true}, kBF16{8, 7, true},
     kTF32{8, 10, true}, kF32{8, 23, true}, kE4M3{4, 3, false},
-    kE5M2{5, 2, true};
+    kE5M2{5, 2, true}, kE2M3{2, 3, false, false}, kE3M2{3, 2, false, false},
+    kE2M1{2, 1, false, false};
 
 /// The value of a bit pattern of format `f`.
 inline double decodeFloat(FloatFormat f, uint32_t bits) {
@@ -49,7 +52,8 @@ inline double decodeFloat(FloatFormat f, uint32_t bits) {
   double value;
   if (exponent == top && f.hasInfinity)
     value = mantissa ? NAN : INFINITY;
-  else if (exponent == top && mantissa == (1u << f.mantissaBits) - 1)
+  else if (f.hasNaN && exponent == top &&
+           mantissa == (1u << f.mantissaBits) - 1)
     value = NAN;
   else if (exponent == 0)
     value = std::ldexp(double(mantissa), 1 - f.bias() - f.mantissaBits);
@@ -105,7 +109,10 @@ inline uint32_t encodeFloat(FloatFormat f, double value, Round mode,
   uint32_t sign = uint32_t(negative) << (f.exponentBits + f.mantissaBits);
   uint32_t top = ((1u << f.exponentBits) - 1) << f.mantissaBits;
   uint32_t ones = (1u << f.mantissaBits) - 1;
-  uint32_t largest = f.hasInfinity ? top - 1 : (top | ones) - 1;
+  uint32_t largest = f.hasInfinity ? top - 1
+                     : f.hasNaN    ? (top | ones) - 1
+                                   : top | ones;
+  // Without a NaN, one becomes the largest number.
   uint32_t nan = top | ones;
   if (value != value)
     return nan;

@@ -37,6 +37,18 @@ bool decodeHalfSign(Decoder &d, Type type, SignOp op, bool ftz);
 /// ex2 and tanh .approx of the 16-bit types.
 bool decodeHalfUnary(Decoder &d, Type type, std::string_view name);
 
+/// cvt between f32 or 16-bit floats and the packed formats of 4, 6 and 8 bits
+/// that sm_100 adds, and cvt.rs. `handled` is false, and nothing is consumed,
+/// where the conversion is another one.
+bool decodeNarrowConvert(Decoder &d, bool &handled);
+
+/// Two f32 in one 64-bit register (sm_100).
+bool decodePackedBinary(Decoder &d, FloatOp op);
+bool decodePackedFma(Decoder &d);
+/// f32 results of `narrow` (f16 or bf16) factors or first addends (sm_100).
+bool decodeMixedBinary(Decoder &d, Type narrow, FloatOp op);
+bool decodeMixedFma(Decoder &d, Type narrow);
+
 /// Consumes a rounding mode, `otherwise` if there is none.
 inline Round takeRound(Decoder &d, Round otherwise = Round::NearestEven) {
   if (d.take("rn"))

@@ -418,16 +418,40 @@ template <bool Full> void runLop3(Warp &warp, const Inst &inst, uint32_t mask) {
   }
 }
 
+/// lop3.BoolOp: the predicate ops[4] = (result != 0) op (ops[5] ^ negated);
+/// inst.sub bit 0: the op is `and`; bit 1: ops[5] is negated.
+void runLop3Bool(Warp &warp, const Inst &inst, uint32_t mask) {
+  uint32_t q = predicateOf(warp, inst.ops[5]) ^ (inst.sub & 2 ? ~0u : 0);
+  runLop3<false>(warp, inst, mask);
+  const uint32_t *result = targetRow<uint32_t>(warp, inst.ops[0]);
+  uint32_t any = 0;
+  forLanes(mask, [&](unsigned i) { any |= uint32_t(result[i] != 0) << i; });
+  uint32_t &out = predicateOf(warp, inst.ops[4]);
+  out = (out & ~mask) | ((inst.sub & 1 ? any & q : any | q) & mask);
+}
+
 bool decodeLop3(Decoder &d) {
+  bool isAnd = d.take("and"), isOr = !isAnd && d.take("or");
+  bool hasPredicate = isAnd || isOr;
   if (d.takeType() != Type::B32)
-    return d.unsupported("expected .b32 without a predicate result");
+    return d.unsupported("expected .b32");
   d.setHandlers({runLop3<true>, runLop3<false>});
-  d.inst.ops[0] = d.target(0, Type::B32);
+  size_t count = hasPredicate ? 6 : 5;
+  uint64_t table;
+  if (!d.expectOperands(count, count) || !d.immediate(4, table))
+    return false;
+  syntax::Operand target = d.operand(0);
+  if (hasPredicate) {
+    uint32_t negated;
+    d.setHandler(runLop3Bool);
+    d.inst.ops[4] = d.secondTarget(target, true);
+    target.second = -1;
+    d.inst.ops[5] = d.predicate(5, negated);
+    d.inst.sub = uint8_t(isAnd) | (negated ? 2 : 0);
+  }
+  d.inst.ops[0] = d.target(target, Type::B32);
   for (unsigned i = 1; i < 4; ++i)
     d.inst.ops[i] = d.source(i, Type::B32);
-  uint64_t table;
-  if (!d.expectOperands(5, 5) || !d.immediate(4, table))
-    return false;
   d.inst.imm = table & 0xff;
   return true;
 }

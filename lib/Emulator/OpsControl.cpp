@@ -173,11 +173,26 @@ bool decodePmevent(Decoder &d) {
   return d.expectOperands(1, 1);
 }
 
+/// Programmatic dependent launch: a launch here runs alone and its inputs are
+/// complete, so that neither half has anything to do.
+bool decodeGridDependency(Decoder &d) {
+  if (d.take("launch_dependents") == d.take("wait"))
+    return d.unsupported("expected .launch_dependents or .wait");
+  d.meta.pipe = Pipe::Control;
+  d.setHandler(runNothing);
+  return d.expectOperands(0, 0);
+}
+
 constexpr OpRow kOps[] = {
-    {"bar", decodeBarrier},         {"barrier", decodeBarrier},
-    {"membar", decodeFence},        {"fence", decodeFence},
-    {"trap", decodeTrap},           {"brkpt", decodeTrap},
-    {"nanosleep", decodeNanosleep}, {"pmevent", decodePmevent},
+    {"griddepcontrol", decodeGridDependency},
+    {"bar", decodeBarrier},
+    {"barrier", decodeBarrier},
+    {"membar", decodeFence},
+    {"fence", decodeFence},
+    {"trap", decodeTrap},
+    {"brkpt", decodeTrap},
+    {"nanosleep", decodeNanosleep},
+    {"pmevent", decodePmevent},
 };
 
 } // namespace

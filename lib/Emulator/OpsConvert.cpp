@@ -362,6 +362,8 @@ Type elementOf(Type type) {
 bool decodeCvt(Decoder &d) {
   if (d.take("pack"))
     return decodePack(d);
+  if (bool handled = false, ok = decodeNarrowConvert(d, handled); handled)
+    return ok;
   Conversion c{};
   static constexpr std::pair<std::string_view, Round> integral[] = {
       {"rni", Round::NearestEven},

@@ -167,11 +167,17 @@ template <bool Max, bool NaN, bool Ftz> Handlers extremum32() {
     return extremum<Max, NaN>(input<Ftz>(a), input<Ftz>(b));
   });
 }
-template <bool Max, bool NaN, bool Ftz> Handlers extremum32x3() {
-  return elementwise<float, float, float, float>([](float a, float b, float c) {
+template <bool Max, bool NaN, bool Ftz> Handlers extremum32x3(bool isAbs) {
+  static constexpr auto three = [](float a, float b, float c) {
     return extremum<Max, NaN>(extremum<Max, NaN>(input<Ftz>(a), input<Ftz>(b)),
                               input<Ftz>(c));
-  });
+  };
+  if (isAbs)
+    return elementwise<float, float, float, float>([](float a, float b,
+                                                      float c) {
+      return three(__builtin_fabsf(a), __builtin_fabsf(b), __builtin_fabsf(c));
+    });
+  return elementwise<float, float, float, float>(three);
 }
 /// .xorsign.abs: magnitude of the extremum, sign the product of both.
 template <bool Max, bool NaN, bool Ftz> Handlers extremumSigned() {
@@ -204,6 +210,11 @@ template <typename Make> Handlers byFlags(bool a, bool b, bool c, Make make) {
 //===----------------------------------------------------------------------===//
 
 bool flash::emu::decodeFloatBinary(Decoder &d, Type type, FloatOp op) {
+  if (type == Type::F32x2)
+    return decodePackedBinary(d, op);
+  if (type == Type::F32 && op != FloatOp::Mul)
+    if (Type narrow = d.takeTypeOr(Type::None); narrow != Type::None)
+      return decodeMixedBinary(d, narrow, op);
   if (type != Type::F32 && type != Type::F64)
     return decodeHalfBinary(d, type, op);
   d.meta.pipe = type == Type::F64 ? Pipe::FP64 : Pipe::FMA;
@@ -235,6 +246,11 @@ bool flash::emu::decodeFloatBinary(Decoder &d, Type type, FloatOp op) {
 }
 
 bool flash::emu::decodeFloatTernary(Decoder &d, Type type) {
+  if (type == Type::F32x2)
+    return decodePackedFma(d);
+  if (type == Type::F32)
+    if (Type narrow = d.takeTypeOr(Type::None); narrow != Type::None)
+      return decodeMixedFma(d, narrow);
   if (type != Type::F32 && type != Type::F64)
     return decodeHalfTernary(d, type);
   d.meta.pipe = type == Type::F64 ? Pipe::FP64 : Pipe::FMA;
@@ -296,14 +312,14 @@ bool flash::emu::decodeFloatMinMax(Decoder &d, Type type, bool isMax) {
                 }));
     return operands(d, type, 2);
   }
-  bool three = d.operandCount() == 4;
+  bool three = d.operandCount() == 4, isAbs = three && d.take("abs");
   if (xorSign)
     d.setHandlers(byFlags(isMax, nan, ftz, []<bool M, bool N, bool F>() {
       return extremumSigned<M, N, F>();
     }));
   else if (three)
-    d.setHandlers(byFlags(isMax, nan, ftz, []<bool M, bool N, bool F>() {
-      return extremum32x3<M, N, F>();
+    d.setHandlers(byFlags(isMax, nan, ftz, [&]<bool M, bool N, bool F>() {
+      return extremum32x3<M, N, F>(isAbs);
     }));
   else
     d.setHandlers(byFlags(isMax, nan, ftz, []<bool M, bool N, bool F>() {

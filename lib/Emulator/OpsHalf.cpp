@@ -175,6 +175,20 @@ void runUnary(Warp &warp, const Inst &inst, uint32_t mask) {
   });
 }
 
+/// abs (inst.sub = 1) and neg of f16 with subnormals flushed first.
+template <bool Packed>
+void runSignFtz(Warp &warp, const Inst &inst, uint32_t mask) {
+  const uint32_t *a = sourceRow<uint32_t>(warp, inst.ops[1]);
+  overLanes(warp, inst, mask, [&](unsigned i) {
+    return halves<Packed>(
+        [&](uint32_t p) {
+          p = flush16<F16Format>(p, true);
+          return inst.sub ? p & 0x7fff : p ^ 0x8000;
+        },
+        a[i]);
+  });
+}
+
 //===----------------------------------------------------------------------===//
 // Decoding
 //===----------------------------------------------------------------------===//
@@ -250,8 +264,13 @@ bool flash::emu::decodeHalfMinMax(Decoder &d, Type type, bool isMax) {
 bool flash::emu::decodeHalfSign(Decoder &d, Type type, SignOp op, bool ftz) {
   if (!isHalf(type))
     return false;
-  if (ftz)
-    return d.unsupported(".ftz");
+  if (ftz) {
+    if (type == Type::BF16 || type == Type::BF16x2)
+      return d.unsupported(".ftz needs .f16");
+    d.inst.sub = op == SignOp::Abs;
+    d.setHandler(type == Type::F16 ? runSignFtz<false> : runSignFtz<true>);
+    return operands(d, type, 1);
+  }
   bool isPacked = bitsOf(type) == 32;
   bool isAbs = op == SignOp::Abs;
   using U = uint32_t;

@@ -440,6 +440,16 @@ bool decodeMinMax(Decoder &d, bool isMax) {
   bool u2 = d.take("u16x2"), s2 = d.take("s16x2");
   if (u2 || s2) {
     using U = uint32_t;
+    if (s2 && d.take("relu"))
+      return binary(
+          d, Type::B32,
+          isMax ? elementwise<U, U, U>([](U a, U b) {
+            return minMax16x2<true, true>(minMax16x2<true, true>(a, b), 0);
+          })
+                : elementwise<U, U, U>([](U a, U b) {
+                    return minMax16x2<true, true>(minMax16x2<false, true>(a, b),
+                                                  0);
+                  }));
     auto h = [&]<bool Max, bool Signed>() {
       return elementwise<U, U, U>(
           [](U a, U b) { return minMax16x2<Max, Signed>(a, b); });

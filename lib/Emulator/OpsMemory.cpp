@@ -123,6 +123,36 @@ void runStore(Warp &warp, const Inst &inst, uint32_t mask) {
 }
 
 //===----------------------------------------------------------------------===//
+// .b128: ops[1] is the register, 16 bytes per lane
+//===----------------------------------------------------------------------===//
+
+template <bool IsLoad>
+void runAccess128(Warp &warp, const Inst &inst, uint32_t mask) {
+  Access access;
+  access.mask = mask;
+  access.bytes = 16;
+  access.isWrite = !IsLoad;
+  access.strong = inst.sub & kStrong;
+  laneAddresses(warp, inst, 0, access.address);
+  if (!resolve(warp, inst, StateSpace(inst.sub & kSpaceMask), access))
+    return;
+  countAccess(warp, inst, access);
+  if constexpr (IsLoad) {
+    if (access.sharedMask | access.globalMask)
+      checkLoad(warp, inst, access);
+    std::byte *out = targetRow<std::byte>(warp, inst.ops[1]);
+    forLanes(mask,
+             [&](unsigned i) { std::memcpy(out + 16 * i, access.at[i], 16); });
+  } else {
+    const std::byte *in = sourceRow<std::byte>(warp, inst.ops[1]);
+    forLanes(mask, [&](unsigned i) {
+      checkStore(warp, inst, access, i, in + 16 * i);
+      std::memcpy(access.at[i], in + 16 * i, 16);
+    });
+  }
+}
+
+//===----------------------------------------------------------------------===//
 // Decoding
 //===----------------------------------------------------------------------===//
 
@@ -153,8 +183,10 @@ bool decodeAccess(Decoder &d, bool isLoad) {
   unsigned bytes = bitsOf(type) / 8;
   if (d.failed())
     return false;
-  if (bytes == 0 || bytes > 8 || bytes * count > 32)
-    return d.unsupported("expected at most 32 bytes in elements of 1 to 8");
+  bool is128 = bytes == 16 && count == 1;
+  if (bytes == 0 || (bytes > 8 && !is128) || bytes * count > 32)
+    return d.unsupported("expected at most 32 bytes in elements of 1 to 8, or "
+                         "one of 16");
   if (!d.expectOperands(hint ? 3 : 2, hint ? 3 : 2))
     return false;
   d.meta.pipe = Pipe::LSU;
@@ -164,6 +196,8 @@ bool decodeAccess(Decoder &d, bool isLoad) {
   if (elements.size() != count)
     return d.fail("vector operand: expected " + std::to_string(count) +
                   " elements, got " + std::to_string(elements.size()));
+  if (is128)
+    d.inst.ops[1] = isLoad ? d.target(data, type) : d.source(data, type);
   unsigned width = 0;
   std::vector<uint32_t> ops;
   for (const Operand &element : elements) {
@@ -173,6 +207,8 @@ bool decodeAccess(Decoder &d, bool isLoad) {
     width = bits ? bits : width;
   }
   for (const Operand &element : elements) {
+    if (is128)
+      break;
     if (isLoad) {
       ops.push_back(d.wideTarget(element, type));
       continue;
@@ -206,7 +242,9 @@ bool decodeAccess(Decoder &d, bool isLoad) {
   d.setCountName(std::string(isLoad ? "ld" : "st") +
                  std::string(names[unsigned(space)]));
   bool isS = isSigned(type);
-  if (isLoad)
+  if (is128)
+    d.setHandler(isLoad ? runAccess128<true> : runAccess128<false>);
+  else if (isLoad)
     d.setHandler(bytes == 1   ? (isS ? runLoad<int8_t> : runLoad<uint8_t>)
                  : bytes == 2 ? (isS ? runLoad<int16_t> : runLoad<uint16_t>)
                  : bytes == 4 ? (isS ? runLoad<int32_t> : runLoad<uint32_t>)
@@ -242,6 +280,45 @@ bool decodePrefetch(Decoder &d) {
   return d.expectOperands(1, 1);
 }
 
+/// applypriority and discard work on 128 aligned bytes. A discarded line may
+/// be lost: its bytes count as uninitialised afterwards.
+template <bool IsDiscard>
+void runCacheLine(Warp &warp, const Inst &inst, uint32_t mask) {
+  Access access;
+  access.mask = mask;
+  access.bytes = 128;
+  access.isWrite = IsDiscard;
+  laneAddresses(warp, inst, 0, access.address);
+  if (!resolve(warp, inst, StateSpace(inst.sub & kSpaceMask), access))
+    return;
+  if constexpr (IsDiscard)
+    forLanes(access.globalMask, [&](unsigned i) {
+      // A silent write: races are checked, the values stay.
+      checkStore(warp, inst, access, i, access.at[i]);
+      if (access.unread[i])
+        std::memset(access.unread[i], 1, 128);
+    });
+}
+
+bool decodeCacheLine(Decoder &d) {
+  bool isDiscard = d.root() == "discard";
+  bool strong;
+  StateSpace space = takeMemoryModifiers(d, strong);
+  d.take("L2");
+  uint64_t size = 0;
+  if ((space != StateSpace::Global && space != StateSpace::Generic) ||
+      !d.expectOperands(2, 2) || !d.immediate(1, size))
+    return false;
+  if (size != 128)
+    return d.unsupported("size: expected 128");
+  decodeAddress(d, 0, 0);
+  d.inst.sub |= uint8_t(StateSpace::Global);
+  d.inst.kind = Kind::Memory;
+  d.meta.pipe = Pipe::LSU;
+  d.setHandler(isDiscard ? runCacheLine<true> : runCacheLine<false>);
+  return true;
+}
+
 bool decodeCreatePolicy(Decoder &d) {
   while (!d.peekNext().empty() && parseType(d.peekNext()) == Type::None)
     d.takeNext();
@@ -259,6 +336,8 @@ constexpr OpRow kOps[] = {
     {"prefetch", decodePrefetch},
     {"prefetchu", decodePrefetch},
     {"createpolicy", decodeCreatePolicy},
+    {"applypriority", decodeCacheLine},
+    {"discard", decodeCacheLine},
 };
 
 } // namespace

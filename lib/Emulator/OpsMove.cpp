@@ -43,8 +43,7 @@ enum Special : uint8_t {
   LaneGe,
   LaneGt,
   Clock,
-  Clock64,
-  GlobalTimer,
+  ClockHigh,
   DynamicShared,
   TotalShared,
   ClusterX,
@@ -94,10 +93,14 @@ constexpr SpecialRow kSpecials[] = {
     {"%lanemask_ge", LaneGe, 32},
     {"%lanemask_gt", LaneGt, 32},
     {"%clock", Clock, 32},
-    {"%clock64", Clock64, 64},
-    {"%globaltimer", GlobalTimer, 64},
+    {"%clock_hi", ClockHigh, 32},
+    {"%clock64", Clock, 64},
+    {"%globaltimer", Clock, 64},
+    {"%globaltimer_lo", Clock, 32},
+    {"%globaltimer_hi", ClockHigh, 32},
     {"%dynamic_smem_size", DynamicShared, 32},
     {"%total_smem_size", TotalShared, 32},
+    {"%aggr_smem_size", TotalShared, 32},
     {"%clusterid.x", ClusterX, 32},
     {"%clusterid.y", ClusterY, 32},
     {"%clusterid.z", ClusterZ, 32},
@@ -162,9 +165,9 @@ uint64_t specialValue(const Warp &warp, Special special, unsigned lane) {
   // Instructions stand in for cycles: a kernel that measures sees time pass,
   // and the run stays reproducible.
   case Clock:
-  case Clock64:
-  case GlobalTimer:
     return cta.cluster.executed;
+  case ClockHigh:
+    return cta.cluster.executed >> 32;
   case DynamicShared:
     return config.dynamicSharedBytes;
   case TotalShared:
@@ -198,8 +201,10 @@ uint64_t specialValue(const Warp &warp, Special special, unsigned lane) {
 template <typename T>
 void runSpecial(Warp &warp, const Inst &inst, uint32_t mask) {
   T *out = targetRow<T>(warp, inst.ops[0]);
+  // mov.u16 takes the lower half.
+  T keep = inst.n == 16 ? T(0xffff) : T(~T(0));
   forLanes(mask, [&](unsigned lane) {
-    out[lane] = T(specialValue(warp, Special(inst.sub), lane));
+    out[lane] = T(specialValue(warp, Special(inst.sub), lane)) & keep;
   });
 }
 
@@ -266,6 +271,36 @@ void runUnpackVector(Warp &warp, const Inst &inst, uint32_t mask) {
   }
 }
 
+/// .b128: 16 bytes per lane, of ops[1] and ops[2].
+void runPack128(Warp &warp, const Inst &inst, uint32_t mask) {
+  const uint64_t *low = sourceRow<uint64_t>(warp, inst.ops[1]);
+  const uint64_t *high = sourceRow<uint64_t>(warp, inst.ops[2]);
+  uint64_t *out = targetRow<uint64_t>(warp, inst.ops[0]);
+  forLanes(mask, [&](unsigned i) {
+    out[2 * i] = low[i];
+    out[2 * i + 1] = high[i];
+  });
+}
+
+void runUnpack128(Warp &warp, const Inst &inst, uint32_t mask) {
+  const uint64_t *in = sourceRow<uint64_t>(warp, inst.ops[0]);
+  uint64_t *low = targetRow<uint64_t>(warp, inst.ops[1]);
+  uint64_t *high = targetRow<uint64_t>(warp, inst.ops[2]);
+  forLanes(mask, [&](unsigned i) {
+    low[i] = in[2 * i];
+    high[i] = in[2 * i + 1];
+  });
+}
+
+void runMove128(Warp &warp, const Inst &inst, uint32_t mask) {
+  const uint64_t *in = sourceRow<uint64_t>(warp, inst.ops[1]);
+  uint64_t *out = targetRow<uint64_t>(warp, inst.ops[0]);
+  forLanes(mask, [&](unsigned i) {
+    out[2 * i] = in[2 * i];
+    out[2 * i + 1] = in[2 * i + 1];
+  });
+}
+
 Type bitsType(unsigned bits) {
   return bits == 8    ? Type::B8
          : bits == 16 ? Type::B16
@@ -279,6 +314,14 @@ bool decodeVectorMove(Decoder &d, Type type) {
   const Operand &scalar = d.operand(packs ? 0 : 1);
   size_t count = vector.elements.size();
   unsigned bits = bitsOf(type);
+  if (bits == 128 && count == 2) {
+    d.setHandler(packs ? runPack128 : runUnpack128);
+    d.inst.ops[0] = packs ? d.target(scalar, type) : d.source(scalar, type);
+    for (unsigned k = 0; k < 2; ++k)
+      d.inst.ops[1 + k] = packs ? d.source(vector.elements[k], Type::B64)
+                                : d.target(vector.elements[k], Type::B64);
+    return !d.failed();
+  }
   if ((bits != 16 && bits != 32 && bits != 64) || (count != 2 && count != 4) ||
       bits / count > 32 || bits / count < 8)
     return d.unsupported("vector of " + std::to_string(count) + " in " +
@@ -335,21 +378,37 @@ bool decodeMov(Decoder &d) {
     return true;
   }
   unsigned bits = bitsOf(type);
-  if (bits == 128 || bits < 16)
+  if (bits < 16)
     return false;
+  if (bits == 128) {
+    if (source.kind != Operand::Reg)
+      return d.unsupported("expected a register");
+    d.setHandler(runMove128);
+    d.inst.ops[0] = d.target(0, type);
+    d.inst.ops[1] = d.source(1, type);
+    return true;
+  }
   d.inst.ops[0] = d.target(0, type);
   if (source.kind == Operand::Special && source.name != "WARP_SZ") {
     for (const SpecialRow &row : kSpecials)
       if (row.name == source.name) {
         // %clock64 and the like may be read in part.
         d.inst.sub = row.special;
+        d.inst.n = uint8_t(bits);
         d.setHandler(bits == 64 ? runSpecial<uint64_t> : runSpecial<uint32_t>);
-        if (bits == 16)
-          return d.unsupported("expected a 32- or 64-bit type");
         // Not inside a run, where the count of instructions stands still.
-        if (row.special == Clock || row.special == Clock64 ||
-            row.special == GlobalTimer)
+        if (row.special == Clock || row.special == ClockHigh)
           d.inst.kind = Kind::Memory;
+        return true;
+      }
+    // Performance counters and words of the driver; nothing of shared memory
+    // is reserved here.
+    std::string_view name = source.name;
+    for (std::string_view zero :
+         {"%pm", "%envreg", "%reserved_smem_offset_", "%current_graph_exec"})
+      if (name.starts_with(zero)) {
+        d.setHandlers(moveHandlers(bits));
+        d.inst.ops[1] = bits == 64 ? d.constant64(0) : d.constant32(0);
         return true;
       }
     return d.fail("unknown special register '" + std::string(source.name) +

@@ -234,10 +234,50 @@ void runRedux(Warp &warp, const Inst &inst, uint32_t mask) {
   forLanes(mask, [&](unsigned i) { out[i] = uint32_t(result); });
 }
 
+/// f32 (sm_100): inst.sub bit 0 max, bit 1 .abs, bit 2 .NaN. A NaN loses, with
+/// .NaN it wins; -0 is less than +0.
+void runReduxFloat(Warp &warp, const Inst &inst, uint32_t mask) {
+  const uint32_t *a = sourceRow<uint32_t>(warp, inst.ops[1]);
+  bool isMax = inst.sub & 1, any = false, sawNaN = false;
+  uint32_t best = 0x7fffffff;
+  // Bit patterns in the order of their values.
+  auto rank = [](uint32_t bits) {
+    return int32_t(bits ^ (uint32_t(int32_t(bits) >> 31) >> 1));
+  };
+  forLanes(mask, [&](unsigned i) {
+    uint32_t bits = inst.sub & 2 ? a[i] & 0x7fffffff : a[i];
+    if ((bits & 0x7fffffff) > 0x7f800000) {
+      sawNaN = true;
+      return;
+    }
+    if (!any || (rank(bits) > rank(best)) == isMax)
+      best = bits;
+    any = true;
+  });
+  if (sawNaN && (inst.sub & 4))
+    best = 0x7fffffff;
+  uint32_t *out = targetRow<uint32_t>(warp, inst.ops[0]);
+  forLanes(mask, [&](unsigned i) { out[i] = best; });
+}
+
+bool decodeReduxFloat(Decoder &d, std::string_view op) {
+  if (op != "min" && op != "max")
+    return d.unsupported(".f32 needs .min or .max");
+  d.inst.sub = (op == "max") | d.take("abs") << 1 | d.take("NaN") << 2;
+  d.inst.kind = Kind::Sync;
+  d.setHandler(runReduxFloat);
+  d.inst.ops[0] = d.target(0, Type::F32);
+  d.inst.ops[1] = d.source(1, Type::F32);
+  d.inst.ops[kMemberMaskOp] = d.source(2, Type::B32);
+  return d.expectOperands(3, 3);
+}
+
 bool decodeRedux(Decoder &d) {
   if (!d.take("sync"))
     return false;
   std::string_view op = d.takeNext();
+  if (d.take("f32"))
+    return decodeReduxFloat(d, op);
   Type type = d.takeType();
   bool isS = type == Type::S32;
   if (isFloat(type) || bitsOf(type) != 32 || !d.expectOperands(3, 3))

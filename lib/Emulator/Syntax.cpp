@@ -30,7 +30,12 @@ constexpr TypeRow kTypes[] = {
     {"tf32", Type::TF32, 32},     {"f32", Type::F32, 32},
     {"f64", Type::F64, 64},       {"e4m3", Type::E4M3, 8},
     {"e5m2", Type::E5M2, 8},      {"e4m3x2", Type::E4M3x2, 16},
-    {"e5m2x2", Type::E5M2x2, 16},
+    {"e5m2x2", Type::E5M2x2, 16}, {"f32x2", Type::F32x2, 64},
+    {"e2m3x2", Type::E2M3x2, 16}, {"e3m2x2", Type::E3M2x2, 16},
+    {"e2m1x2", Type::E2M1x2, 8},  {"ue8m0x2", Type::UE8M0x2, 16},
+    {"e4m3x4", Type::E4M3x4, 32}, {"e5m2x4", Type::E5M2x4, 32},
+    {"e2m3x4", Type::E2M3x4, 32}, {"e3m2x4", Type::E3M2x4, 32},
+    {"e2m1x4", Type::E2M1x4, 16},
 };
 
 } // namespace

@@ -50,7 +50,18 @@ enum class Type : uint8_t {
   E4M3,
   E5M2,
   E4M3x2,
-  E5M2x2
+  E5M2x2,
+  F32x2,
+  // Narrower elements than a byte; only ever packed.
+  E2M3x2,
+  E3M2x2,
+  E2M1x2,
+  UE8M0x2,
+  E4M3x4,
+  E5M2x4,
+  E2M3x4,
+  E3M2x4,
+  E2M1x4
 };
 
 /// Bits of a value of that type; 1 for predicates.
