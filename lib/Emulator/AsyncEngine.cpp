@@ -87,6 +87,23 @@ void AsyncQueue::waitAll(Warp &warp, uint32_t lanes) {
   dropCompleted();
 }
 
+void AsyncQueue::completeFor(Warp &warp, unsigned lane, uint32_t limit,
+                             const MbarrierTicket &ticket) {
+  uint32_t mask = 1u << lane;
+  for (AsyncCopy &copy : copies) {
+    if (copy.serial >= limit || !(copy.pending & mask))
+      continue;
+    transfer(warp, copy, mask);
+    copy.pending &= ~mask;
+    if (Checker *checker = warp.cta->checker) {
+      Accessor who{uint16_t(warp.agent), uint8_t(lane), false, copy.pc};
+      checker->endCopy(who, copy.serial, copy.destination[lane], copy.bytes,
+                       ticket.slot, ticket.phase);
+    }
+  }
+  dropCompleted();
+}
+
 void AsyncQueue::step(Warp &warp) {
   for (AsyncCopy &copy : copies)
     if (copy.transferred != (copy.transferred | copy.pending)) {

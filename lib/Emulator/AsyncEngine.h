@@ -23,6 +23,7 @@
 
 namespace flash::emu {
 
+struct MbarrierTicket;
 struct Warp;
 
 /// One executed cp.async instruction: up to 32 lane copies.
@@ -51,6 +52,10 @@ public:
   void waitGroups(Warp &warp, uint32_t lanes, uint64_t allowed);
   /// Completes everything the lanes issued, committed or not.
   void waitAll(Warp &warp, uint32_t lanes);
+  /// Completes what `lane` issued before serial number `limit`: that they are
+  /// over is part of a phase of an mbarrier.
+  void completeFor(Warp &warp, unsigned lane, uint32_t limit,
+                   const MbarrierTicket &ticket);
   /// Random mode: transfers some copies now.
   void step(Warp &warp);
   /// A warp ends: what nobody waited for still transfers.

@@ -185,10 +185,11 @@ void Checker::writeGranule(Granule &granule, const Accessor &who, uint32_t mask,
   auto conflict = [&](const Record &other, bool isWrite) {
     if (!(other.bytes & mask) || finding.kind != Finding::None)
       return;
+    if (other.strong && who.strong)
+      return;
     if (other.copy)
       finding = found(Finding::InFlight, other, true, at);
-    else if (!(other.strong && who.strong) && !(isWrite && silent) &&
-             !ordered(other, who.warp, who.lane))
+    else if (!(isWrite && silent) && !ordered(other, who.warp, who.lane))
       finding = found(Finding::Race, other, isWrite, at);
   };
   for (const Record &other : granule.writes)

@@ -48,6 +48,13 @@ Cluster::Cluster(Launch &launch, ThreadCounts &counts)
     checker =
         std::make_unique<Checker>(warpsPerCta * count, sharedStride * count,
                                   launch.program->usesAsyncProxy);
+  auto add = [&](auto agent) {
+    auto *raw = agent.get();
+    agents.push_back(std::move(agent));
+    return raw;
+  };
+  copyArrivals = add(std::make_unique<CopyArrivals>(*this));
+  remoteStores = add(std::make_unique<RemoteStores>(*this));
   for (uint32_t rank = 0; rank < count; ++rank)
     ctas.push_back(std::make_unique<Cta>(*this, rank, counts));
 }

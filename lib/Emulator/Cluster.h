@@ -17,8 +17,10 @@
 #define FLASH_LIB_EMULATOR_CLUSTER_H
 
 #include "AsyncAgent.h"
+#include "CopyArrivals.h"
 #include "Machine.h"
 #include "Mbarrier.h"
+#include "RemoteStores.h"
 
 #include <memory>
 #include <unordered_map>
@@ -45,7 +47,10 @@ struct Cluster {
   std::unordered_map<uint64_t, Clock> strongClocks; ///< By address.
   Mbarriers mbarriers;
   ClusterBarrier barrier;
+  /// All asynchronous engines, and by name those that instructions speak to.
   std::vector<std::unique_ptr<AsyncAgent>> agents;
+  CopyArrivals *copyArrivals = nullptr;
+  RemoteStores *remoteStores = nullptr;
   Random random;
   uint64_t executed = 0;
   uint32_t nextCopy = 1; ///< Serial numbers of cp.async.

@@ -187,6 +187,44 @@ bool decodeCopy(Decoder &d) {
   return true;
 }
 
+/// cp.async.mbarrier.arrive: ops[0] + imm address, n = .noinc.
+void runArriveOnCopies(Warp &warp, const Inst &inst, uint32_t mask) {
+  Cluster &cluster = warp.cta->cluster;
+  Access access;
+  access.mask = mask;
+  access.bytes = 8;
+  access.isWrite = true;
+  laneAddresses(warp, inst, 0, access.address);
+  if (!resolve(warp, inst, StateSpace(inst.sub & kSpaceMask), access))
+    return;
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    unsigned lane = std::countr_zero(rest);
+    uint32_t offset = uint32_t(access.address[lane]);
+    if (!cluster.mbarriers.check(warp, inst, 1u << lane, offset) ||
+        (!inst.n && !cluster.mbarriers.addPending(warp, inst, offset)))
+      return;
+  }
+  cluster.copyArrivals->issue(warp, inst, mask, access.address);
+}
+
+bool decodeArriveOnCopies(Decoder &d) {
+  d.setCountName("cp.async.mbarrier.arrive");
+  if (!d.take("arrive"))
+    return d.unsupported("expected .arrive");
+  d.inst.n = d.take("noinc");
+  StateSpace space = d.take("shared") || d.take("shared::cta")
+                         ? StateSpace::Shared
+                         : StateSpace::Generic;
+  if (d.takeType() != Type::B64 || !d.expectOperands(1, 1))
+    return false;
+  AddressOperand address = decodeAddress(d, 0, 0);
+  if (space == StateSpace::Generic)
+    space = address.symbolSpace;
+  d.inst.sub |= uint8_t(space);
+  d.setHandler(runArriveOnCopies);
+  return true;
+}
+
 bool decodeCp(Decoder &d) {
   if (!d.take("async"))
     return false;
@@ -202,6 +240,8 @@ bool decodeCp(Decoder &d) {
     d.setHandler(runWaitGroup);
     return d.expectOperands(1, 1) && d.immediate(0, d.inst.imm);
   }
+  if (d.take("mbarrier"))
+    return decodeArriveOnCopies(d);
   if (d.take("wait_all")) {
     d.setCountName("cp.async.wait_all");
     d.setHandler(runWaitAll);

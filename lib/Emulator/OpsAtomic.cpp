@@ -13,6 +13,7 @@
 #include "FloatOps.h"
 #include "MemoryAccess.h"
 #include "Ops.h"
+#include "RemoteStores.h"
 #include "Types.h"
 
 #include <cstring>
@@ -283,6 +284,8 @@ bool decodeAtomicVector(Decoder &d, AtomicOp op, Type type, unsigned count,
 }
 
 bool decodeAtomic(Decoder &d) {
+  if (d.root() == "red" && d.take("async"))
+    return decodeReduceAsync(d);
   bool returns = d.root() == "atom";
   bool strong;
   StateSpace space = takeMemoryModifiers(d, strong);

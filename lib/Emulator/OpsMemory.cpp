@@ -7,6 +7,7 @@
 
 #include "MemoryAccess.h"
 #include "Ops.h"
+#include "RemoteStores.h"
 #include "Types.h"
 
 #include <cstring>
@@ -258,7 +259,9 @@ bool decodeAccess(Decoder &d, bool isLoad) {
 }
 
 bool decodeLd(Decoder &d) { return decodeAccess(d, true); }
-bool decodeSt(Decoder &d) { return decodeAccess(d, false); }
+bool decodeSt(Decoder &d) {
+  return d.take("async") ? decodeStoreAsync(d) : decodeAccess(d, false);
+}
 
 //===----------------------------------------------------------------------===//
 // Cache management: no effect on values

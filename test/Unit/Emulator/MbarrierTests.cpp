@@ -187,6 +187,50 @@ TEST(Mbarrier, TokensCountsAndDrops) {
   EXPECT_EQ(out, (std::vector<uint32_t>{5, 0, 3, 1, 4, 1, 7, 7}));
 }
 
+/// Warp 0 copies with cp.async, whose completion arrives; warp 1 reads.
+std::string copies(const std::string &count, const std::string &arrive) {
+  return "mov.u32 %r0, %tid.x;\nsetp.ne.u32 %p0, %r0, 0;\n"
+         "@%p0 bra READY;\nmbarrier.init.shared.b64 [bar], " +
+         count +
+         ";\nREADY:\nbar.sync 0;\n"
+         "mov.u32 %r1, data;\nand.b32 %r2, %r0, 31;\nshl.b32 %r3, %r2, 2;\n"
+         "add.u32 %r1, %r1, %r3;\nld.param.u64 %rd0, [out];\n"
+         "mul.wide.u32 %rd1, %r2, 4;\nadd.u64 %rd0, %rd0, %rd1;\n"
+         "setp.ge.u32 %p1, %r0, 32;\n@%p1 bra CONSUMER;\n"
+         "st.global.u32 [%rd0], %r2;\n"
+         "cp.async.ca.shared.global [%r1], [%rd0], 4;\n" +
+         arrive +
+         "ret;\nCONSUMER:\n"
+         "L:\nmbarrier.try_wait.parity.shared.b64 %p1, [bar], 0;\n"
+         "@!%p1 bra L;\n"
+         "ld.shared.u32 %r4, [%r1];\nadd.u32 %r4, %r4, 5;\n"
+         "st.global.u32 [%rd0+128], %r4;\nret;\n";
+}
+
+TEST(Mbarrier, ArrivalsOfCopies) {
+  const std::string plain = "mbarrier.arrive.shared.b64 _, [bar];\n";
+  for (AsyncMode mode : kModes)
+    for (uint64_t seed = 0; seed < 6; ++seed) {
+      for (bool noinc : {false, true}) {
+        std::vector<uint32_t> out(64);
+        Report report =
+            run(copies("32", noinc ? "cp.async.mbarrier.arrive.noinc.shared."
+                                     "b64 [bar];\n"
+                                   : "cp.async.mbarrier.arrive.shared.b64 "
+                                     "[bar];\n" +
+                                         plain),
+                out, 64, mode, seed);
+        ASSERT_TRUE(report.ok) << issues(report);
+        for (unsigned i = 0; i < 32; ++i)
+          ASSERT_EQ(out[32 + i], i + 5);
+      }
+      // An ordinary arrival says nothing of copies in flight.
+      std::vector<uint32_t> out(64);
+      Report report = run(copies("32", plain), out, 64, mode, seed);
+      EXPECT_TRUE(has(report, IssueKind::Poisoned)) << issues(report);
+    }
+}
+
 TEST(Mbarrier, MisuseIsNamed) {
   std::vector<uint32_t> out(1);
   auto message = [&](const std::string &body) {
@@ -244,6 +288,50 @@ TEST(Cluster, SharedMemoryOfNeighbours) {
     for (unsigned i = 0; i < 256; ++i)
       ASSERT_EQ(out[i], (i / 64 + 3) % 4 * 100 + i % 64);
   }
+}
+
+/// Every CTA sends 64 values (and a sum) to its neighbour, which waits for
+/// their bytes.
+std::string sending(const std::string &bytes) {
+  return "mov.u32 %r0, %cluster_ctarank;\nmov.u32 %r1, %cluster_nctarank;\n"
+         "mov.u32 %r6, %tid.x;\nsetp.ne.u32 %p0, %r6, 0;\n"
+         "mov.u32 %r10, 0;\n"
+         "@%p0 bra READY;\nst.shared.u32 [data+512], %r10;\n"
+         "mbarrier.init.shared.b64 [bar], 1;\n"
+         "mbarrier.arrive.expect_tx.shared.b64 _, [bar], " +
+         bytes + ";\nREADY:\n" + kClusterSync +
+         "add.u32 %r2, %r0, 1;\nrem.u32 %r2, %r2, %r1;\n"
+         "mov.u32 %r3, data;\nmapa.shared::cluster.u32 %r4, %r3, %r2;\n"
+         "mov.u32 %r12, bar;\nmapa.shared::cluster.u32 %r13, %r12, %r2;\n"
+         "shl.b32 %r7, %r6, 2;\nadd.u32 %r14, %r4, %r7;\n"
+         "add.u32 %r3, %r3, %r7;\nmad.lo.u32 %r5, %r0, 100, %r6;\n"
+         "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.u32 "
+         "[%r14], %r5, [%r13];\n"
+         "red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::"
+         "bytes.add.u32 [%r4+512], %r6, [%r13];\n"
+         "L:\nmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 %p1, "
+         "[bar], 0;\n@!%p1 bra L;\n"
+         "ld.shared.u32 %r8, [%r3];\nld.shared.u32 %r9, [data+512];\n"
+         "add.u32 %r8, %r8, %r9;\n"
+         "mad.lo.u32 %r9, %r0, 64, %r6;\nld.param.u64 %rd0, [out];\n"
+         "mul.wide.u32 %rd1, %r9, 4;\nadd.u64 %rd0, %rd0, %rd1;\n"
+         "st.global.u32 [%rd0], %r8;\n" +
+         kClusterSync + "ret;\n";
+}
+
+TEST(Cluster, AsynchronousStoresAndReductions) {
+  for (AsyncMode mode : kModes)
+    for (uint64_t seed = 0; seed < 6; ++seed) {
+      std::vector<uint32_t> out(4 * 64);
+      Report report = run(sending("512"), out, 64, mode, seed, 4);
+      ASSERT_TRUE(report.ok) << issues(report);
+      for (unsigned i = 0; i < 256; ++i)
+        ASSERT_EQ(out[i], (i / 64 + 3) % 4 * 100 + i % 64 + 2016);
+      report = run(sending("508"), out, 64, mode, seed, 4);
+      EXPECT_FALSE(report.ok);
+      report = run(sending("516"), out, 64, mode, seed, 4);
+      EXPECT_TRUE(report.deadlock) << issues(report);
+    }
 }
 
 TEST(Cluster, BarriersOfOneCtaDoNotOrderTheOthers) {

@@ -1,0 +1,77 @@
+//===- CopyArrivals.cpp - cp.async.mbarrier.arrive --------------*- C++ -*-===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "CopyArrivals.h"
+#include "Cluster.h"
+#include "Lanes.h"
+
+#include <algorithm>
+
+using namespace flash::emu;
+
+void CopyArrivals::issue(Warp &warp, const Inst &inst, uint32_t lanes,
+                         const uint64_t *offset) {
+  Entry entry{&warp, &inst, lanes, cluster.nextCopy, {}};
+  forLanes(lanes,
+           [&](unsigned lane) { entry.offset[lane] = uint32_t(offset[lane]); });
+  if (cluster.launch.config->async == AsyncMode::Eager) {
+    complete(entry, lanes);
+    return;
+  }
+  entries.push_back(entry);
+}
+
+void CopyArrivals::complete(Entry &entry, uint32_t lanes) {
+  entry.lanes &= ~lanes;
+  for (uint32_t rest = lanes; rest && !cluster.launch.stop; rest &= rest - 1) {
+    unsigned lane = std::countr_zero(rest);
+    uint32_t offset = entry.offset[lane];
+    entry.warp->async.completeFor(*entry.warp, lane, entry.limit,
+                                  cluster.mbarriers.ticket(offset));
+    cluster.mbarriers.arriveAsync(*entry.warp, *entry.inst, offset);
+  }
+}
+
+bool CopyArrivals::demand(uint32_t offset) {
+  for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
+    uint32_t lanes = 0;
+    forLanes(entry->lanes, [&](unsigned lane) {
+      lanes |= uint32_t(entry->offset[lane] == offset) << lane;
+    });
+    if (!lanes)
+      continue;
+    complete(*entry, lanes);
+    if (!entry->lanes)
+      entries.erase(entry);
+    return true;
+  }
+  return false;
+}
+
+void CopyArrivals::step(Random &random) {
+  for (Entry &entry : entries)
+    complete(entry, entry.lanes & uint32_t(random.next()));
+  std::erase_if(entries, [](const Entry &entry) { return !entry.lanes; });
+}
+
+void CopyArrivals::drain(Cta &cta) {
+  for (Entry &entry : entries)
+    if (entry.warp->cta == &cta)
+      complete(entry, entry.lanes);
+  std::erase_if(entries, [](const Entry &entry) { return !entry.lanes; });
+}
+
+std::string CopyArrivals::pending() const {
+  std::string text;
+  for (const Entry &entry : entries) {
+    const Program &program = *entry.warp->program;
+    text += "\n  " + cluster.describeWarp(entry.warp->agent) + ", line " +
+            std::to_string(program.meta[entry.warp->pcOf(*entry.inst)].line) +
+            ": arrivals of cp.async are pending";
+  }
+  return text;
+}
