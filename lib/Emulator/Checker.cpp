@@ -27,15 +27,17 @@ void Clock::join(const Clock &other) {
 }
 
 void Clock::setPhase(unsigned slot, uint32_t phase) {
-  size_t at = size_t(lanes) * 2 + slot;
+  size_t at = (size_t(lanes) + slot) * 2;
   if (at >= entries.size())
-    entries.resize(at + 1);
+    entries.resize(at + 2);
   entries[at] = phase;
 }
 
 void Clock::fence() {
   for (uint32_t i = 0; i < lanes; ++i)
     entries[lanes + i] = std::max(entries[lanes + i], entries[i]);
+  for (size_t at = size_t(lanes) * 2; at < entries.size(); at += 2)
+    entries[at + 1] = entries[at];
 }
 
 Checker::Checker(unsigned warps, uint32_t sharedBytes, bool asyncProxy)
@@ -82,10 +84,11 @@ bool Checker::ordered(const Record &record, unsigned warp,
 /// Whether a proxy fence lies between a generic write and an operation of the
 /// async proxy that (warp, lane) issues now.
 bool Checker::fenced(const Record &record, unsigned warp, unsigned lane) const {
-  // cp.async needs the fence too, by whoever waited for it.
+  const Clock &clock = known(warp, lane);
+  // cp.async writes through the generic proxy as well.
   if (record.warp == kOnMbarrier)
-    return true;
-  const uint32_t *row = known(warp, lane).fencedRow(record.warp);
+    return clock.fencedPhase(record.lanes) >= record.epoch;
+  const uint32_t *row = clock.fencedRow(record.warp);
   for (uint32_t lanes = record.lanes; lanes; lanes &= lanes - 1)
     if (row[std::countr_zero(lanes)] < record.epoch)
       return false;

@@ -52,8 +52,8 @@
 namespace flash::emu {
 
 /// What somebody knows of everybody: for every lane of every warp the latest
-/// of its epochs, the latest of its epochs that a proxy fence has passed on,
-/// and for every mbarrier its latest phase.
+/// of its epochs, for every mbarrier its latest phase, and of both what a proxy
+/// fence has passed on.
 class Clock {
 public:
   explicit Clock(unsigned warps = 0)
@@ -65,17 +65,21 @@ public:
   }
   uint32_t *fencedRow(unsigned warp) { return row(warp) + lanes; }
   const uint32_t *fencedRow(unsigned warp) const { return row(warp) + lanes; }
-  uint32_t phase(unsigned slot) const {
-    std::size_t at = std::size_t(lanes) * 2 + slot;
-    return at < entries.size() ? entries[at] : 0;
-  }
+  uint32_t phase(unsigned slot) const { return slotEntry(slot, 0); }
+  uint32_t fencedPhase(unsigned slot) const { return slotEntry(slot, 1); }
   void setPhase(unsigned slot, uint32_t phase);
   /// A proxy fence: all that is known counts as fenced.
   void fence();
 
 private:
+  uint32_t slotEntry(unsigned slot, unsigned half) const {
+    std::size_t at = (std::size_t(lanes) + slot) * 2 + half;
+    return at < entries.size() ? entries[at] : 0;
+  }
+
   uint32_t lanes;
-  std::vector<uint32_t> entries; ///< [known][fenced][mbarrier phases]
+  /// [known lanes][fenced lanes], then (known, fenced) of every slot.
+  std::vector<uint32_t> entries;
 };
 
 /// What the lanes of one warp know.
