@@ -36,25 +36,30 @@ void CopyArrivals::complete(Entry &entry, uint32_t lanes) {
   }
 }
 
+void CopyArrivals::completeUpTo(size_t last, uint32_t lanes) {
+  for (size_t i = 0; i <= last; ++i)
+    if (entries[i].warp == entries[last].warp)
+      complete(entries[i], entries[i].lanes & lanes);
+}
+
 bool CopyArrivals::demand(uint32_t offset) {
-  for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
+  for (size_t i = 0; i < entries.size(); ++i) {
     uint32_t lanes = 0;
-    forLanes(entry->lanes, [&](unsigned lane) {
-      lanes |= uint32_t(entry->offset[lane] == offset) << lane;
+    forLanes(entries[i].lanes, [&](unsigned lane) {
+      lanes |= uint32_t(entries[i].offset[lane] == offset) << lane;
     });
     if (!lanes)
       continue;
-    complete(*entry, lanes);
-    if (!entry->lanes)
-      entries.erase(entry);
+    completeUpTo(i, lanes);
+    std::erase_if(entries, [](const Entry &entry) { return !entry.lanes; });
     return true;
   }
   return false;
 }
 
 void CopyArrivals::step(Random &random) {
-  for (Entry &entry : entries)
-    complete(entry, entry.lanes & uint32_t(random.next()));
+  for (size_t i = 0; i < entries.size(); ++i)
+    completeUpTo(i, entries[i].lanes & uint32_t(random.next()));
   std::erase_if(entries, [](const Entry &entry) { return !entry.lanes; });
 }
 

@@ -48,6 +48,9 @@ private:
   };
   /// Ends the copies of those lanes, which then arrive.
   void complete(Entry &entry, uint32_t lanes);
+  /// The same for all entries of its warp up to `last`: what an entry waits for
+  /// is part of what later ones of its lanes wait for.
+  void completeUpTo(size_t last, uint32_t lanes);
 
   Cluster &cluster;
   std::deque<Entry> entries;

@@ -238,6 +238,15 @@ void runMovePredicate(Warp &warp, const Inst &inst, uint32_t mask) {
   out = (out & ~mask) | (value & mask);
 }
 
+/// Whether the launch names a cluster, by its configuration or the kernel's
+/// directives (PTX ISA, "%is_explicit_cluster").
+void runExplicitCluster(Warp &warp, const Inst &inst, uint32_t mask) {
+  bool is = warp.cta->cluster.size() > 1 ||
+            warp.program->info.reqnctapercluster[0] != 0;
+  uint32_t &out = predicateOf(warp, inst.ops[0]);
+  out = (out & ~mask) | (is ? mask : 0);
+}
+
 /// d = {a, b, ...}: inst.n elements of inst.sub bits in extra.
 template <typename D>
 void runPackVector(Warp &warp, const Inst &inst, uint32_t mask) {
@@ -367,6 +376,11 @@ bool decodeMov(Decoder &d) {
   if (type == Type::Pred) {
     d.setHandler(runMovePredicate);
     d.inst.ops[0] = d.predicateTarget(d.operand(0));
+    if (source.kind == Operand::Special &&
+        source.name == "%is_explicit_cluster") {
+      d.setHandler(runExplicitCluster);
+      return true;
+    }
     if (source.kind == Operand::Int) {
       d.inst.n = 1;
       d.inst.imm = source.value ? ~0u : 0;
