@@ -336,6 +336,13 @@ void Checker::release(unsigned warp, uint32_t lanes, Clock &into) {
   ++clock.epoch;
 }
 
+bool Checker::knows(unsigned warp, unsigned lane, unsigned other,
+                    uint32_t epoch) const {
+  const uint32_t *row = known(warp, lane).row(other);
+  return std::any_of(row, row + 32,
+                     [&](uint32_t known) { return known >= epoch; });
+}
+
 void Checker::fenceProxy(unsigned warp, uint32_t lanes, uint32_t live) {
   WarpClock &clock = clocks[warp];
   auto fence = [&](Clock &of, uint32_t which) {

@@ -185,6 +185,18 @@ public:
   /// Every thread of a lone CTA has reached a barrier.
   void newGeneration();
 
+  //===--- For tensor memory, which keeps records of its own --------------===//
+
+  uint32_t epochOf(unsigned warp) const { return clocks[warp].epoch; }
+  uint32_t currentGeneration() const { return generation; }
+  /// Whether (warp, lane) knows of any lane of `other` at `epoch`.
+  bool knows(unsigned warp, unsigned lane, unsigned other,
+             uint32_t epoch) const;
+  /// Whether (warp, lane) knows that the operation is over.
+  bool knowsFinished(uint32_t op, unsigned warp, unsigned lane) const {
+    return ops[op].state != Op::InFlight && ordered(ops[op], warp, lane);
+  }
+
   Clock makeClock() const { return Clock(unsigned(clocks.size())); }
 
 private:

@@ -28,6 +28,8 @@
 
 namespace flash::emu {
 
+class TensorPipelines;
+
 /// barrier.cluster: every thread arrives, then waits.
 struct ClusterBarrier {
   std::vector<uint32_t> arrived;  ///< By warp: lanes of the phase under way.
@@ -51,6 +53,7 @@ struct Cluster {
   std::vector<std::unique_ptr<AsyncAgent>> agents;
   CopyArrivals *copyArrivals = nullptr;
   RemoteStores *remoteStores = nullptr;
+  TensorPipelines *tensor = nullptr; ///< One of the agents, once it is used.
   Random random;
   uint64_t executed = 0;
   uint32_t nextCopy = 1; ///< Serial numbers of cp.async.

@@ -141,6 +141,8 @@ void Cta::start(const std::array<uint32_t, 3> &where) {
   id = where;
   number = id[0] + config.grid[0] * (id[1] + config.grid[1] * id[2]);
   barriers.fill(Barrier());
+  if (tensor)
+    tensor->reset();
   for (Warp &warp : warps) {
     uint32_t rest = threads - warp.id * 32;
     warp.live = rest >= 32 ? ~0u : (1u << rest) - 1;

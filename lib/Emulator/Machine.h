@@ -18,6 +18,7 @@
 #include "Checker.h"
 #include "Memory.h"
 #include "Program.h"
+#include "TensorMemory.h"
 
 #include <atomic>
 #include <mutex>
@@ -163,6 +164,7 @@ struct Cta {
   uint32_t sharedBytes = 0;
   std::vector<Warp> warps;
   std::array<Barrier, 16> barriers;
+  std::unique_ptr<TensorMemory> tensor; ///< Null until it is used.
   Checker *checker = nullptr; ///< The cluster's; null without race checks.
   bool checkUninitialised = true;
 

@@ -79,7 +79,7 @@ bool Mbarriers::init(Warp &warp, const Inst &inst, unsigned lane,
                     ", got " + std::to_string(count));
   Entry &entry = table[offset];
   if (!entry.slot)
-    entry.slot = uint32_t(table.size());
+    entry.slot = newSlot();
   entry.live = true;
   entry.users.assign(cluster.size() * cluster.warpsPerCta, 0);
   entry.users[warp.agent] = 1u << lane;
@@ -213,7 +213,7 @@ bool Mbarriers::completeBytes(Warp &warp, const Inst &inst, uint32_t offset,
 }
 
 bool Mbarriers::arriveAsync(Warp &warp, const Inst &inst, uint32_t offset,
-                            uint32_t count) {
+                            uint32_t count, const Clock *known) {
   Entry *entry = find(offset);
   if (!entry)
     return check(warp, inst, 0, offset);
@@ -223,6 +223,8 @@ bool Mbarriers::arriveAsync(Warp &warp, const Inst &inst, uint32_t offset,
                 "more arrivals than the phase expects at the mbarrier " +
                     describe(offset));
   state.pending -= count;
+  if (known)
+    entry->pending.join(*known);
   settle(*entry, offset, state);
   return true;
 }

@@ -53,7 +53,12 @@ public:
   static constexpr uint32_t kMaxCount = (1u << 20) - 1;
 
   explicit Mbarriers(Cluster &cluster) : cluster(cluster) {}
-  void reset() { table.clear(); }
+  void reset() {
+    table.clear();
+    slots = 0;
+  }
+  /// A slot of the clocks for whoever counts phases without an mbarrier.
+  uint32_t newSlot() { return ++slots; }
 
   // All that follows reports misuse against the instruction and ends the
   // launch then; the result is false.
@@ -79,9 +84,9 @@ public:
   bool completeBytes(Warp &warp, const Inst &inst, uint32_t offset,
                      uint32_t bytes);
   /// An asynchronous operation arrives, which the thread that issued it does
-  /// not: nothing else it did becomes known.
+  /// not: nothing else it did becomes known, but for `known` (may be null).
   bool arriveAsync(Warp &warp, const Inst &inst, uint32_t offset,
-                   uint32_t count = 1);
+                   uint32_t count = 1, const Clock *known = nullptr);
   /// cp.async.mbarrier.arrive without .noinc: one more arrival is pending.
   bool addPending(Warp &warp, const Inst &inst, uint32_t offset);
 
@@ -117,6 +122,7 @@ private:
 
   Cluster &cluster;
   std::unordered_map<uint32_t, Entry> table;
+  uint32_t slots = 0;
 };
 
 } // namespace flash::emu

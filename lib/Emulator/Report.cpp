@@ -57,7 +57,8 @@ std::string_view flash::emu::issueKindName(IssueKind kind) {
   static constexpr std::string_view names[] = {
       "race",          "deadlock", "out-of-bounds", "misaligned",
       "uninitialised", "poisoned", "divergence",    "barrier",
-      "budget",        "trap",     "launch",        "unsupported"};
+      "tensor-memory", "budget",   "trap",          "launch",
+      "unsupported"};
   return names[unsigned(kind)];
 }
 

@@ -159,7 +159,7 @@ float flash::emu::dotStep(const DotSpec &spec, unsigned count, const float *a,
 
 namespace {
 
-/// Eight neighbouring results of one row, one step of at most 16 products.
+/// Eight neighbouring results of one row, one step of at most 32 products.
 /// False (nothing written) where the fast path does not apply.
 inline bool fastStep(const DotSpec &spec, unsigned count, const float *a,
                      const int32_t *aExponent, const float *b,
@@ -203,7 +203,7 @@ inline bool fastStep(const DotSpec &spec, unsigned count, const float *a,
   };
   for (unsigned k = 0; k < std::min(count, 8u); ++k)
     low = _mm256_add_epi32(low, term(k));
-  for (unsigned k = 8; k < count; ++k)
+  for (unsigned k = 8; k < std::min(count, 16u); ++k)
     high = _mm256_add_epi32(high, term(k));
   __m256d sum0 =
       _mm256_add_pd(_mm256_cvtepi32_pd(_mm256_castsi256_si128(low)),
@@ -211,6 +211,16 @@ inline bool fastStep(const DotSpec &spec, unsigned count, const float *a,
   __m256d sum1 =
       _mm256_add_pd(_mm256_cvtepi32_pd(_mm256_extracti128_si256(low, 1)),
                     _mm256_cvtepi32_pd(_mm256_extracti128_si256(high, 1)));
+  // Longer steps go on eight by eight.
+  for (unsigned first = 16; first < count; first += 8) {
+    __m256i next = zero;
+    for (unsigned k = first; k < std::min(count, first + 8); ++k)
+      next = _mm256_add_epi32(next, term(k));
+    sum0 = _mm256_add_pd(sum0,
+                         _mm256_cvtepi32_pd(_mm256_castsi256_si128(next)));
+    sum1 = _mm256_add_pd(sum1,
+                         _mm256_cvtepi32_pd(_mm256_extracti128_si256(next, 1)));
+  }
   __m256d keep = _mm256_castsi256_pd(_mm256_set1_epi64x(
       int64_t(~((uint64_t(1) << (52 - spec.resultBits)) - 1))));
   __m128 r0 = _mm256_cvtpd_ps(_mm256_and_pd(sum0, keep));

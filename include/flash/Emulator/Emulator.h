@@ -251,12 +251,13 @@ enum class IssueKind {
   OutOfBounds,
   Misaligned,
   Uninitialised,
-  Poisoned,   ///< Data of an asynchronous operation still in flight.
-  Divergence, ///< An `.aligned` or `.sync` instruction without its lanes.
-  Barrier,    ///< Misuse of a barrier (count, id).
-  Budget,     ///< The instruction budget ran out.
-  Trap,       ///< trap, brkpt or a failed device assertion.
-  Launch,     ///< The launch itself is wrong (block size, shared bytes, ...).
+  Poisoned,     ///< Data of an asynchronous operation still in flight.
+  Divergence,   ///< An `.aligned` or `.sync` instruction without its lanes.
+  Barrier,      ///< Misuse of a barrier (count, id).
+  TensorMemory, ///< Misuse of tensor memory: allocation, descriptors, waits.
+  Budget,       ///< The instruction budget ran out.
+  Trap,         ///< trap, brkpt or a failed device assertion.
+  Launch,       ///< The launch itself is wrong (block size, shared bytes, ...).
   Unsupported,
 };
 
