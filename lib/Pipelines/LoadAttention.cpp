@@ -41,12 +41,6 @@ std::string findUnlowered(const ::flash::runtime::AttentionSpec &spec) {
   if (spec.dtype != DType::F16 && spec.dtype != DType::BF16)
     return "dtype: " + std::string(name(spec.dtype)) +
            " is not yet lowered, expected f16 or bf16";
-  for (auto [key, given] : {std::pair("prefix", spec.prefix.has_value()),
-                            std::pair("chunk", spec.chunk.has_value()),
-                            std::pair("sink", spec.sink.has_value())})
-    if (given)
-      return std::string(key) + ": not yet lowered, expected mask=causal, "
-                                "mask=causal_tl or window=L:R";
   return {};
 }
 

@@ -51,12 +51,6 @@ Status verifySupported(const char *option, const std::string &text,
   if (spec.dtype != DType::F16 && spec.dtype != DType::BF16)
     return refuse("dtype", "dtype=" + std::string(name(spec.dtype)),
                   "f16 or bf16");
-  if (spec.prefix)
-    return refuse("prefix", "prefix", "mask=causal or window");
-  if (spec.chunk)
-    return refuse("chunk", "chunk", "mask=causal or window");
-  if (spec.sink)
-    return refuse("sink", "sink", "window alone");
   return Success{};
 }
 

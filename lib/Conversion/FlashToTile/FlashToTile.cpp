@@ -32,19 +32,16 @@ using namespace mlir::flash;
 //===----------------------------------------------------------------------===//
 
 static LogicalResult checkModifiers(AttentionOp op) {
-  if (op.getPrefix())
-    return op.emitOpError("prefix: not yet lowered");
-  if (op.getChunk())
-    return op.emitOpError("chunk: not yet lowered");
-  if (op.getSinkTokens())
-    return op.emitOpError("sink_tokens: not yet lowered");
   if (op.hasModifiers())
     return op.emitOpError("modifiers: expected none (run "
                           "--flash-expand-modifiers first), got ")
-           << (op.getCausal()    ? "causal"
-               : op.getWindow()  ? "window"
-               : op.getSoftcap() ? "softcap"
-                                 : "alibi");
+           << (op.getCausal()       ? "causal"
+               : op.getWindow()     ? "window"
+               : op.getPrefix()     ? "prefix"
+               : op.getChunk()      ? "chunk"
+               : op.getSinkTokens() ? "sink_tokens"
+               : op.getSoftcap()    ? "softcap"
+                                    : "alibi");
   return success();
 }
 

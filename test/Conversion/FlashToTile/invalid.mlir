@@ -20,7 +20,7 @@ func.func @modifier(%q: !t, %k: !t, %v: !t, %o: !t) {
 
 !t = memref<1x8x64x64xbf16>
 func.func @prefix(%q: !t, %k: !t, %v: !t, %o: !t) {
-  // expected-error @below {{prefix: not yet lowered}}
+  // expected-error @below {{modifiers: expected none (run --flash-expand-modifiers first), got prefix}}
   flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t) {prefix = 3 : i64}
   return
 }
@@ -29,7 +29,7 @@ func.func @prefix(%q: !t, %k: !t, %v: !t, %o: !t) {
 
 !t = memref<1x8x64x64xbf16>
 func.func @chunk(%q: !t, %k: !t, %v: !t, %o: !t) {
-  // expected-error @below {{chunk: not yet lowered}}
+  // expected-error @below {{modifiers: expected none (run --flash-expand-modifiers first), got chunk}}
   flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t) {chunk = 3 : i64}
   return
 }
