@@ -55,6 +55,7 @@ Cluster::Cluster(Launch &launch, ThreadCounts &counts)
   };
   copyArrivals = add(std::make_unique<CopyArrivals>(*this));
   remoteStores = add(std::make_unique<RemoteStores>(*this));
+  bulk = add(std::make_unique<BulkEngine>(*this));
   for (uint32_t rank = 0; rank < count; ++rank)
     ctas.push_back(std::make_unique<Cta>(*this, rank, counts));
 }

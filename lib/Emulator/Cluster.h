@@ -17,6 +17,7 @@
 #define FLASH_LIB_EMULATOR_CLUSTER_H
 
 #include "AsyncAgent.h"
+#include "AsyncBulk.h"
 #include "CopyArrivals.h"
 #include "Machine.h"
 #include "Mbarrier.h"
@@ -54,6 +55,7 @@ struct Cluster {
   CopyArrivals *copyArrivals = nullptr;
   RemoteStores *remoteStores = nullptr;
   TensorPipelines *tensor = nullptr; ///< One of the agents, once it is used.
+  BulkEngine *bulk = nullptr;
   Random random;
   uint64_t executed = 0;
   uint32_t nextCopy = 1; ///< Serial numbers of cp.async.

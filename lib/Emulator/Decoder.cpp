@@ -352,13 +352,16 @@ uint32_t Decoder::pushExtra(uint32_t value) {
 }
 
 AddressOperand Decoder::address(size_t i) {
-  AddressOperand result;
   if (i >= operandCount() || operand(i).kind != Operand::Address ||
       operand(i).elements.size() != 1) {
     fail("operand " + std::to_string(i + 1) + ": expected an address [...]");
-    return result;
+    return {};
   }
-  const Operand &op = operand(i);
+  return address(operand(i));
+}
+
+AddressOperand Decoder::address(const Operand &op) {
+  AddressOperand result;
   const Operand &base = op.elements[0];
   result.offset = op.value;
   if (base.kind == Operand::Reg) {

@@ -96,6 +96,8 @@ public:
   /// Width in bits of a register operand, 0 for others.
   unsigned registerBits(const syntax::Operand &operand) const;
   AddressOperand address(size_t i);
+  /// The address of a tensor [address, {coordinates}], without those.
+  AddressOperand address(const syntax::Operand &op);
   /// Row of 32 equal values.
   uint32_t constant32(uint32_t value);
   uint32_t constant64(uint64_t value);

@@ -302,12 +302,8 @@ void flash::emu::reportFinding(Warp &warp, const Inst &inst, unsigned lane,
              finding.otherPc);
 }
 
-namespace {
-
-/// Global accesses of CTAs that nothing orders: two may read the same bytes,
-/// and no more than that.
-void checkCtas(Warp &warp, const Inst &inst, const Access &access,
-               unsigned lane) {
+void flash::emu::checkCtas(Warp &warp, const Inst &inst, const Access &access,
+                           unsigned lane) {
   Buffer &buffer = *access.buffer[lane];
   Cta &cta = *warp.cta;
   uint64_t first = access.address[lane] - buffer.address;
@@ -356,8 +352,6 @@ void checkCtas(Warp &warp, const Inst &inst, const Access &access,
                  (otherWrote ? " writes" : " reads") +
                  " too; nothing in this kernel orders CTAs");
 }
-
-} // namespace
 
 void flash::emu::checkLoad(Warp &warp, const Inst &inst, const Access &access) {
   Cta &cta = *warp.cta;

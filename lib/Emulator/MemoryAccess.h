@@ -46,6 +46,11 @@ void checkLoad(Warp &warp, const Inst &inst, const Access &access);
 /// The same for one lane of a store of `data`, before it is written.
 void checkStore(Warp &warp, const Inst &inst, const Access &access,
                 unsigned lane, const std::byte *data);
+/// Global accesses of CTAs that nothing orders: two may read the same bytes,
+/// and no more than that. `access` may have any number of bytes; its buffer
+/// must keep marks.
+void checkCtas(Warp &warp, const Inst &inst, const Access &access,
+               unsigned lane);
 /// What a strong access releases to (acquires from) its address.
 void strongRelease(Warp &warp, const Access &access, unsigned lane);
 void strongAcquire(Warp &warp, const Access &access, unsigned lane);

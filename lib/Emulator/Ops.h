@@ -42,6 +42,9 @@ std::span<const OpRow> mbarrierOps();
 std::span<const OpRow> clusterOps();
 std::span<const OpRow> tcgen05Ops();
 
+/// Bulk and tensor copies; `cp`, `reduce`, `async` and `bulk` are consumed.
+bool decodeBulk(Decoder &d, bool reduces);
+
 } // namespace flash::emu
 
 #endif // FLASH_LIB_EMULATOR_OPS_H

@@ -226,7 +226,12 @@ bool decodeArriveOnCopies(Decoder &d) {
 }
 
 bool decodeCp(Decoder &d) {
+  bool reduces = d.take("reduce");
   if (!d.take("async"))
+    return false;
+  if (d.take("bulk"))
+    return decodeBulk(d, reduces);
+  if (reduces)
     return false;
   d.meta.pipe = Pipe::LSU;
   d.inst.kind = Kind::Memory;
