@@ -16,6 +16,7 @@
 #include "TensorCore.h"
 
 #include <algorithm>
+#include <array>
 #include <immintrin.h>
 
 using namespace flash::emu;
@@ -42,6 +43,16 @@ DotSpec flash::emu::dotSpec(Chip chip, MmaInput input, bool halfAccumulator) {
       spec.resultBits = 13;
     }
     break;
+  }
+  return spec;
+}
+
+DotSpec flash::emu::wgmmaSpec(MmaInput input, bool halfAccumulator) {
+  DotSpec spec = dotSpec(Chip::SM90, input, halfAccumulator);
+  if (input == MmaInput::E4M3 || input == MmaInput::E5M2) {
+    spec.group = 32;
+    spec.fraction = 13;
+    spec.resultBits = 13;
   }
   return spec;
 }
@@ -91,6 +102,13 @@ inline void setAll(MmaOperand &operand, const uint32_t *bits, unsigned count,
 
 } // namespace
 
+static const std::array<float, 256> kE4M3Values = [] {
+  std::array<float, 256> values;
+  for (unsigned i = 0; i < 256; ++i)
+    values[i] = float(decodeFloat(kE4M3, i));
+  return values;
+}();
+
 void MmaOperand::set(MmaInput input, const uint32_t *bits, unsigned count) {
   switch (input) {
   case MmaInput::F16:
@@ -105,8 +123,7 @@ void MmaOperand::set(MmaInput input, const uint32_t *bits, unsigned count) {
            [](uint32_t b) { return std::bit_cast<float>(b & 0xffffe000); });
     break;
   case MmaInput::E4M3:
-    setAll(*this, bits, count, -6,
-           [](uint32_t b) { return float(decodeFloat(kE4M3, b)); });
+    setAll(*this, bits, count, -6, [](uint32_t b) { return kE4M3Values[b]; });
     break;
   case MmaInput::E5M2:
     setAll(*this, bits, count, -14,

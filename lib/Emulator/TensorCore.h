@@ -16,6 +16,8 @@
 //   sm_80, 86, 89        8          4        -         24
 //   sm_89, fp8           -          -       16         13 (and a 13-bit result)
 //   sm_90 and later     16          8       16         25
+//   sm_90, wgmma        16          8        -         25
+//   sm_90, wgmma, fp8    -          -       32         13 (and a 13-bit result)
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,6 +40,8 @@ enum class MmaInput : uint8_t { F16, BF16, TF32, E4M3, E5M2 };
 
 /// How `chip` contracts `input` in an mma.sync.
 DotSpec dotSpec(Chip chip, MmaInput input, bool halfAccumulator);
+/// How Hopper contracts `input` in a wgmma: its 32 bytes of k in one step.
+DotSpec wgmmaSpec(MmaInput input, bool halfAccumulator);
 
 /// Exponents of zero and of infinities and NaNs: below and above all others,
 /// and the sum of both still above.
