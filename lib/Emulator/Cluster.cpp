@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Cluster.h"
+#include "WarpgroupMatrix.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -138,6 +139,9 @@ void Cluster::run(uint64_t index) {
     if (randomAsync && random.below(2))
       for (auto &agent : agents)
         agent->step(random);
+    if (randomAsync && random.below(2))
+      for (auto &cta : ctas)
+        stepWarpgroups(*cta, random);
     for (Warp *warp : order) {
       if (!warp->live)
         continue;

@@ -74,6 +74,7 @@ private:
                    const std::vector<uint32_t> &roots, unsigned depth);
   void place();
   void findUninitialised();
+  void findWarpgroupRegisters();
   bool assignRows(std::string &message);
 
   template <typename F> void forUses(const Meta &meta, F f) {
@@ -331,6 +332,53 @@ void Layout::findUninitialised() {
   program.trackedNumber = std::move(number);
 }
 
+/// Numbers the registers that wgmma works on, and those that plain moves
+/// connect with them, and marks the other instructions that touch them.
+void Layout::findWarpgroupRegisters() {
+  if (!program.usesWarpgroups)
+    return;
+  size_t registers = decoder.registerTypes.size();
+  BitSet members(registers);
+  for (const Meta &meta : program.meta)
+    if (meta.warpgroup) {
+      forDefs(meta, [&](uint32_t r) { members.set(r); });
+      forUses(meta, [&](uint32_t r) {
+        Type type = decoder.registerTypes[r];
+        if (type != Type::Pred && bitsOf(type) == 32) // No descriptors.
+          members.set(r);
+      });
+    }
+  bool changed = true;
+  while (changed) {
+    changed = false;
+    for (const Meta &meta : program.meta) {
+      if (!meta.plainMove || !meta.defs || !meta.uses)
+        continue;
+      uint32_t to = program.registerLists[meta.firstDef];
+      uint32_t from = program.registerLists[meta.firstUse];
+      if (decoder.registerTypes[from] == Type::Pred ||
+          members.test(to) == members.test(from))
+        continue;
+      members.set(to);
+      members.set(from);
+      changed = true;
+    }
+  }
+  program.warpgroupNumber.assign(registers, ~0u);
+  members.forEach([&](size_t r) {
+    program.warpgroupNumber[r] = uint32_t(program.warpgroupRows.size());
+    program.warpgroupRows.push_back(0);
+  });
+  for (size_t pc = 0; pc < program.code.size(); ++pc) {
+    bool touches = false;
+    auto look = [&](uint32_t r) { touches |= members.test(r); };
+    forUses(program.meta[pc], look);
+    forDefs(program.meta[pc], look);
+    if (touches && !program.meta[pc].warpgroup)
+      program.code[pc].flags |= kWarpgroup;
+  }
+}
+
 bool Layout::assignRows(std::string &message) {
   size_t registers = decoder.registerTypes.size();
   std::vector<BitSet> liveIn(blocks.size(), BitSet(registers));
@@ -375,6 +423,10 @@ bool Layout::assignRows(std::string &message) {
       forDefs(program.meta[pc], here);
     }
   }
+  // Values may come at a wait, wherever that is: no row is shared.
+  for (uint32_t r = 0; r < program.warpgroupNumber.size(); ++r)
+    if (program.warpgroupNumber[r] != ~0u)
+      hull[r] = {0, uint32_t(program.code.size())};
   std::vector<uint32_t> byStart;
   for (uint32_t r = 0; r < registers; ++r)
     if (hull[r].first != ~0u)
@@ -427,6 +479,9 @@ bool Layout::assignRows(std::string &message) {
     message = "program: too many live registers";
     return false;
   }
+  for (uint32_t r = 0; r < program.warpgroupNumber.size(); ++r)
+    if (program.warpgroupNumber[r] != ~0u)
+      program.warpgroupRows[program.warpgroupNumber[r]] = rowOf[r];
   program.constantBase = uint32_t(next);
   program.registerBytes = uint32_t(next) + program.constantBytes;
   auto patch = [&](uint32_t &op) {
@@ -456,6 +511,7 @@ bool Layout::run(std::string &message) {
   orderBlocks(all, {0}, 1);
   place();
   findUninitialised();
+  findWarpgroupRegisters();
   return assignRows(message);
 }
 

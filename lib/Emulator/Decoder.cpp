@@ -23,10 +23,11 @@ using syntax::Operand;
 DecodeFn flash::emu::findDecoder(std::string_view root) {
   static const std::unordered_map<std::string_view, DecodeFn> table = [] {
     std::unordered_map<std::string_view, DecodeFn> result;
-    for (auto ops : {integerOps(), bitOps(), floatOps(), mathOps(),
-                     compareOps(), convertOps(), moveOps(), memoryOps(),
-                     atomicOps(), warpOps(), matrixOps(), asyncOps(),
-                     controlOps(), mbarrierOps(), clusterOps(), tcgen05Ops()})
+    for (auto ops :
+         {integerOps(), bitOps(), floatOps(), mathOps(), compareOps(),
+          convertOps(), moveOps(), memoryOps(), atomicOps(), warpOps(),
+          warpgroupOps(), matrixOps(), asyncOps(), controlOps(), mbarrierOps(),
+          clusterOps(), tcgen05Ops()})
       for (const OpRow &row : ops)
         result.emplace(row.root, row.decode);
     return result;

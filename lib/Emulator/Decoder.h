@@ -110,6 +110,7 @@ public:
   void noteOrdering() { program->ordersCtas = true; }
   /// This is an operation of the async proxy on shared memory.
   void noteAsyncProxy() { program->usesAsyncProxy = true; }
+  void noteWarpgroups() { program->usesWarpgroups = true; }
   uint32_t extraSize() const { return uint32_t(program->extra.size()); }
   bool variableAddress(int32_t variable, StateSpace &space, uint64_t &address);
 

@@ -12,6 +12,7 @@
 #include "Executor.h"
 #include "Cluster.h"
 #include "Lanes.h"
+#include "WarpgroupMatrix.h"
 
 #include <algorithm>
 
@@ -39,7 +40,10 @@ void trackRegisters(Warp &warp, const Inst &inst, uint32_t mask) {
     ready = (choice & maskOf(uses[0])) | (~choice & maskOf(uses[1]));
     ready &= maskOf(uses[2]);
   } else {
-    for (uint32_t i = 0; i < meta.uses; ++i)
+    uint32_t first = meta.optionalUses;
+    if (first && (predicateOf(warp, inst.ops[2]) ^ (inst.n ? ~0u : 0)))
+      first = 0;
+    for (uint32_t i = first; i < meta.uses; ++i)
       ready &= maskOf(uses[i]);
   }
   bool passesOn = inst.kind == Kind::Plain;
@@ -76,7 +80,7 @@ void flash::emu::findRuns(Program &program) {
   uint32_t length = 0;
   for (size_t pc = program.code.size(); pc-- > 0;) {
     Inst &inst = program.code[pc];
-    bool inside = inst.kind == Kind::Plain && !(inst.flags & kTracked);
+    bool inside = inst.kind == Kind::Plain && !(inst.flags & (kTracked | kWarpgroup));
     length = inside ? length + 1 : 0;
     program.runs[pc] = length;
     if (inst.flags & kLeader)
@@ -118,6 +122,8 @@ void Cta::runWarp(Warp &warp, uint32_t quantum) {
         uint32_t mask = active & guardOf(warp, inst);
         if (inst.flags & kTracked)
           trackRegisters(warp, inst, inst.kind == Kind::Branch ? active : mask);
+        if (inst.flags & kWarpgroup)
+          trackWarpgroup(warp, inst, mask);
         switch (inst.kind) {
         case Kind::Plain:
         case Kind::Memory:

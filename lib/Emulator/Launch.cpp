@@ -8,6 +8,7 @@
 #include "Cluster.h"
 #include "Module.h"
 #include "Report.h"
+#include "WarpgroupMatrix.h"
 
 #include <algorithm>
 #include <chrono>
@@ -143,6 +144,8 @@ void Cta::start(const std::array<uint32_t, 3> &where) {
   barriers.fill(Barrier());
   if (tensor)
     tensor->reset();
+  if (launch.program->usesWarpgroups)
+    resetWarpgroups(*this);
   for (Warp &warp : warps) {
     uint32_t rest = threads - warp.id * 32;
     warp.live = rest >= 32 ? ~0u : (1u << rest) - 1;

@@ -28,6 +28,10 @@ namespace flash::emu {
 
 struct Cluster;
 struct Cta;
+class Warpgroups;
+struct WarpgroupsDelete {
+  void operator()(Warpgroups *warpgroups) const;
+};
 
 /// Small seeded generator (splitmix64).
 struct Random {
@@ -167,6 +171,8 @@ struct Cta {
   std::unique_ptr<TensorMemory> tensor; ///< Null until it is used.
   Checker *checker = nullptr; ///< The cluster's; null without race checks.
   bool checkUninitialised = true;
+  /// Of kernels with wgmma.
+  std::unique_ptr<Warpgroups, WarpgroupsDelete> warpgroups;
 
   Cta(Cluster &cluster, uint32_t rank, ThreadCounts &counts);
   /// Gets ready to run as CTA `id` of the grid.

@@ -35,6 +35,7 @@ std::span<const OpRow> moveOps();
 std::span<const OpRow> memoryOps();
 std::span<const OpRow> atomicOps();
 std::span<const OpRow> warpOps();
+std::span<const OpRow> warpgroupOps();
 std::span<const OpRow> matrixOps();
 std::span<const OpRow> asyncOps();
 std::span<const OpRow> controlOps();

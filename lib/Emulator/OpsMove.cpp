@@ -429,6 +429,7 @@ bool decodeMov(Decoder &d) {
                   "'");
   }
   d.setHandlers(moveHandlers(bits));
+  d.meta.plainMove = true;
   if (source.kind == Operand::Symbol) {
     StateSpace space;
     uint64_t address;

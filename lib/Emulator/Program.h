@@ -46,6 +46,8 @@ enum : uint8_t {
   kTracked = 2, ///< Touches a register that may be uninitialised.
   kPolls = 4,   ///< A loop with it may wait for another lane or warp.
   kAligned = 8, ///< Needs every live lane of the warp.
+  // 16: see Scheduler.h.
+  kWarpgroup = 32, ///< Touches a register that some wgmma uses; is none.
 };
 
 /// Operands are byte offsets into the warp's register file, where rows hold 32
@@ -89,6 +91,10 @@ struct Meta {
   uint32_t opcode = 0; ///< Index into Program::opcodes.
   Pipe pipe = Pipe::ALU;
   bool select = false; ///< selp: its third use says which of the others counts.
+  bool plainMove = false; ///< mov of a register or constant, bit for bit.
+  bool warpgroup = false; ///< wgmma.mma_async.
+  /// wgmma: its first uses, which matter only where scale-d is true.
+  uint16_t optionalUses = 0;
   uint32_t tensorFlops = 0;
   uint32_t firstUse = 0, uses = 0; ///< In Program::registerLists.
   uint32_t firstDef = 0, defs = 0;
@@ -126,6 +132,10 @@ struct Program {
   bool ordersCtas = false;
   /// Has operations of the async proxy on shared memory.
   bool usesAsyncProxy = false;
+  bool usesWarpgroups = false; ///< Has wgmma instructions.
+  /// Registers whose values wgmma reads or writes, directly or through moves:
+  /// register number -> their own number, ~0 for others; and their rows.
+  std::vector<uint32_t> warpgroupNumber, warpgroupRows;
   /// `.const` image, addressed from 0.
   std::vector<std::byte> constImage;
   /// `.global` variables that the kernel names. Their addresses are fixed

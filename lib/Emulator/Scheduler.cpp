@@ -15,6 +15,7 @@
 #include "Scheduler.h"
 #include "Cluster.h"
 #include "Lanes.h"
+#include "WarpgroupMatrix.h"
 
 #include <algorithm>
 
@@ -70,6 +71,7 @@ void Cta::exitLanes(Warp &warp, uint32_t lanes) {
   std::erase_if(warp.groups, [](const Group &g) { return g.mask == 0; });
   if (!warp.live) {
     warp.async.drain(warp);
+    leaveWarpgroup(warp);
     checkBarriers();
     ++cluster.progress;
     if (!alive())

@@ -259,6 +259,8 @@ enum class IssueKind {
   Trap,         ///< trap, brkpt or a failed device assertion.
   Launch,       ///< The launch itself is wrong (block size, shared bytes, ...).
   Unsupported,
+  /// A register of a wgmma in flight was touched, or wgmma.fence is missing.
+  RegisterHazard,
 };
 
 /// "race", "deadlock", "out-of-bounds", ...

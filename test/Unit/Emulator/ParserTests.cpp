@@ -107,8 +107,10 @@ TEST(Parser, RefusalsNameLineAndText) {
           "expected a register");
   refused(kernelText("bra NOWHERE;"), "bra NOWHERE", "unknown name 'NOWHERE'");
   refused(kernelText("@%r1 bra L;\nL:"), "@%r1", ".pred");
-  refused(kernelText("wgmma.fence.sync.aligned;"), "wgmma",
-          "unknown instruction");
+  refused(kernelText("wgmma.mma_async.sp.sync.aligned.m64n8k32.f32.f16.f16 "
+                     "{%f0, %f1, %f2, %f3}, %rd0, %rd1, %r0, 0, 1, 1, 1, 0, "
+                     "0;"),
+          "wgmma.mma_async.sp", "sparse operands");
   refused(kernelText("call nosuch;"), "call nosuch", "unknown function");
   refused(kernelText("ret ret;"), "ret ret", "unknown name 'ret'");
   refused(kernelText("ret"), "}", "expected an operand");
