@@ -245,7 +245,7 @@ void Cluster::deadlock() {
           break;
         }
       }
-    text += cta->barrierState();
+    text += cta->barrierState() + cta->registerPool.describe();
   }
   text += mbarriers.describe();
   for (auto &agent : agents)

@@ -27,7 +27,7 @@ DecodeFn flash::emu::findDecoder(std::string_view root) {
          {integerOps(), bitOps(), floatOps(), mathOps(), compareOps(),
           convertOps(), moveOps(), memoryOps(), atomicOps(), warpOps(),
           warpgroupOps(), matrixOps(), asyncOps(), controlOps(), mbarrierOps(),
-          clusterOps(), tcgen05Ops()})
+          clusterOps(), tcgen05Ops(), registerOps()})
       for (const OpRow &row : ops)
         result.emplace(row.root, row.decode);
     return result;

@@ -146,6 +146,8 @@ void Cta::start(const std::array<uint32_t, 3> &where) {
     tensor->reset();
   if (launch.program->usesWarpgroups)
     resetWarpgroups(*this);
+  registerPool.reset(uint32_t(warps.size()),
+                     RegisterPool::atLaunch(launch.program->info));
   for (Warp &warp : warps) {
     uint32_t rest = threads - warp.id * 32;
     warp.live = rest >= 32 ? ~0u : (1u << rest) - 1;

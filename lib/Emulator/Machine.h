@@ -18,6 +18,7 @@
 #include "Checker.h"
 #include "Memory.h"
 #include "Program.h"
+#include "RegisterPool.h"
 #include "TensorMemory.h"
 
 #include <atomic>
@@ -169,6 +170,7 @@ struct Cta {
   std::vector<Warp> warps;
   std::array<Barrier, 16> barriers;
   std::unique_ptr<TensorMemory> tensor; ///< Null until it is used.
+  RegisterPool registerPool;
   Checker *checker = nullptr; ///< The cluster's; null without race checks.
   bool checkUninitialised = true;
   /// Of kernels with wgmma.

@@ -55,10 +55,10 @@ std::optional<AsyncMode> flash::emu::parseAsyncMode(std::string_view name) {
 
 std::string_view flash::emu::issueKindName(IssueKind kind) {
   static constexpr std::string_view names[] = {
-      "race",          "deadlock",       "out-of-bounds", "misaligned",
-      "uninitialised", "poisoned",       "divergence",    "barrier",
-      "tensor-memory", "budget",         "trap",          "launch",
-      "unsupported",   "register-hazard"};
+      "race",          "deadlock",        "out-of-bounds", "misaligned",
+      "uninitialised", "poisoned",        "divergence",    "barrier",
+      "tensor-memory", "budget",          "trap",          "launch",
+      "unsupported",   "register-hazard", "registers"};
   return names[unsigned(kind)];
 }
 

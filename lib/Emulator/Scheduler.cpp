@@ -74,9 +74,11 @@ void Cta::exitLanes(Warp &warp, uint32_t lanes) {
     leaveWarpgroup(warp);
     checkBarriers();
     ++cluster.progress;
-    if (!alive())
+    if (!alive()) {
       for (auto &agent : cluster.agents)
         agent->drain(*this);
+      registerPool.finish(*this);
+    }
     cluster.checkClusterBarrier();
   }
 }

@@ -261,6 +261,7 @@ enum class IssueKind {
   Unsupported,
   /// A register of a wgmma in flight was touched, or wgmma.fence is missing.
   RegisterHazard,
+  Registers, ///< Misuse of setmaxnreg.
 };
 
 /// "race", "deadlock", "out-of-bounds", ...
