@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <immintrin.h>
 
 using namespace flash::emu;
 
@@ -41,9 +42,10 @@ void Clock::fence() {
 }
 
 Checker::Checker(unsigned warps, uint32_t sharedBytes, bool asyncProxy)
-    : granules((size_t(sharedBytes) + 3) / 4),
+    : granules((size_t(sharedBytes) + 15) / 16),
       lines((size_t(sharedBytes) + 15) / 16), clocks(warps),
-      readerBlocks(sharedBytes / kReaderBlock + 1), asyncProxy(asyncProxy) {
+      readerBlocks(sharedBytes / kReaderBlock + 1), sharedBytes(sharedBytes),
+      asyncProxy(asyncProxy) {
   reset();
 }
 
@@ -66,30 +68,110 @@ void Checker::reset() {
 // Accesses
 //===----------------------------------------------------------------------===//
 
-bool Checker::ordered(const Record &record, unsigned warp,
-                      unsigned lane) const {
-  const Clock &clock = known(warp, lane);
+namespace {
+
+constexpr unsigned kGranule = 16;
+
+/// Of `lanes`, which have equal parts of a granule in rising order, those with
+/// any of `bytes`.
+uint32_t sharers(uint32_t lanes, uint32_t bytes) {
+  switch (std::popcount(lanes)) {
+  case 2:
+    return _pdep_u32((bytes & 0xff ? 1 : 0) | (bytes >> 8 ? 2 : 0), lanes);
+  case 4:
+    bytes |= bytes >> 1;
+    bytes |= bytes >> 2;
+    return _pdep_u32(_pext_u32(bytes, 0x1111), lanes);
+  case 8:
+    bytes |= bytes >> 1;
+    return _pdep_u32(_pext_u32(bytes, 0x5555), lanes);
+  default: // 16
+    return _pdep_u32(bytes, lanes);
+  }
+}
+
+/// Calls `visit` for each of `lanes` as the accessor.
+template <typename F> void forEach(Accessor who, uint32_t lanes, F visit) {
+  for (; lanes; lanes &= lanes - 1) {
+    who.lane = uint8_t(std::countr_zero(lanes));
+    visit(who);
+  }
+}
+
+} // namespace
+
+unsigned Checker::Party::firstLane(uint32_t bytes) const {
+  return std::countr_zero(spread ? sharers(lanes, bytes) : lanes);
+}
+
+/// The bytes that one of the lanes accesses.
+uint32_t Checker::Party::partOf(unsigned lane) const {
+  if (!spread)
+    return 0xffff;
+  unsigned size = kGranule / std::popcount(lanes);
+  unsigned before = std::popcount(lanes & ((1u << lane) - 1));
+  return ((1u << size) - 1) << (before * size);
+}
+
+uint32_t Checker::lanesOf(const Record &record, uint32_t bytes) {
+  return record.spread ? sharers(record.lanes, bytes) : record.lanes;
+}
+
+/// Whether `clock` knows `record` as far as `lanes` did it.
+bool Checker::knows(const Clock &clock, const Record &record, uint32_t lanes) {
   if (record.warp == kOnMbarrier)
     return clock.phase(record.lanes) >= record.epoch;
   const uint32_t *row = clock.row(record.warp);
-  uint32_t lanes = record.lanes;
-  if (record.warp == warp)
-    lanes &= ~(1u << lane); // A lane's own accesses are in program order.
   for (; lanes; lanes &= lanes - 1)
     if (row[std::countr_zero(lanes)] < record.epoch)
       return false;
   return true;
 }
 
+/// One of the lanes of `who`, which is several, that accesses some of `bytes`
+/// of `record` without knowing it; 32 if there is none.
+unsigned Checker::lateLane(const Record &record, uint32_t bytes,
+                           const Party &who) const {
+  for (uint32_t rest = sharers(who.lanes, bytes); rest; rest &= rest - 1) {
+    unsigned lane = std::countr_zero(rest);
+    uint32_t lanes = lanesOf(record, bytes & who.partOf(lane));
+    if (record.warp == who.warp)
+      lanes &= ~(1u << lane);
+    if (!knows(known(who.warp, lane), record, lanes))
+      return lane;
+  }
+  return 32;
+}
+
+/// Whether `record` happened before `who` accesses `bytes` of it.
+bool Checker::ordered(const Record &record, uint32_t bytes,
+                      const Party &who) const {
+  bool own = record.warp == who.warp;
+  // A lane's own accesses are in program order.
+  if (own && record.lanes == who.lanes && record.spread == who.spread)
+    return true;
+  uint32_t lanes = lanesOf(record, bytes);
+  if (!who.spread)
+    return knows(known(who.warp, std::countr_zero(who.lanes)), record,
+                 own ? lanes & ~who.lanes : lanes);
+  if (clocks[who.warp].lanes.empty()) {
+    bool all = knows(clocks[who.warp].shared, record, lanes);
+    if (all || !own)
+      return all;
+  }
+  return lateLane(record, bytes, who) == 32;
+}
+
 /// Whether a proxy fence lies between a generic write and an operation of the
-/// async proxy that (warp, lane) issues now.
-bool Checker::fenced(const Record &record, unsigned warp, unsigned lane) const {
-  const Clock &clock = known(warp, lane);
+/// async proxy that `who` issues now.
+bool Checker::fenced(const Record &record, const Accessor &who) const {
+  const Clock &clock = known(who.warp, who.lane);
   // cp.async writes through the generic proxy as well.
   if (record.warp == kOnMbarrier)
     return clock.fencedPhase(record.lanes) >= record.epoch;
   const uint32_t *row = clock.fencedRow(record.warp);
-  for (uint32_t lanes = record.lanes; lanes; lanes &= lanes - 1)
+  for (uint32_t lanes = lanesOf(record, record.bytes); lanes;
+       lanes &= lanes - 1)
     if (row[std::countr_zero(lanes)] < record.epoch)
       return false;
   return true;
@@ -100,127 +182,150 @@ void Checker::refresh(Granule &granule) {
   if (granule.generation == generation)
     return;
   granule.generation = generation;
-  granule.reads.clear();
   bool fresh = granule.life != life;
   if (fresh) {
     granule.life = life;
     granule.initialised = 0;
     granule.copies = 0;
   }
-  if (asyncProxy && !fresh)
-    return; // Whether a write was fenced matters past any barrier.
-  if (granule.copies)
-    std::erase_if(granule.writes, [](const Record &r) { return !r.copy; });
+  if (asyncProxy && !fresh) // Whether a write was fenced matters for ever.
+    granule.records.eraseIf([](const Record &r) { return !r.isWrite; });
+  else if (granule.copies)
+    granule.records.eraseIf([](const Record &r) { return !r.copy; });
   else
-    granule.writes.clear();
+    granule.records.clear();
 }
 
 namespace {
 
-/// Calls `visit(granule index, byte mask, first byte)` over [offset, +bytes).
+/// Calls `visit(granule index, byte mask, first byte of the granule)` for what
+/// [offset, +bytes) touches.
 template <typename F>
-void forGranules(uint64_t offset, unsigned bytes, F visit) {
+inline void forGranules(uint64_t offset, unsigned bytes, F visit) {
   uint64_t end = offset + bytes;
   while (offset < end) {
-    unsigned first = offset & 3;
-    unsigned count = unsigned(std::min<uint64_t>(4 - first, end - offset));
-    visit(offset >> 2, ((1u << count) - 1) << first, offset);
+    unsigned first = offset % kGranule;
+    unsigned count =
+        unsigned(std::min<uint64_t>(kGranule - first, end - offset));
+    visit(offset / kGranule, ((1u << count) - 1) << first, offset - first);
     offset += count;
   }
 }
 
 } // namespace
 
-Finding Checker::found(Finding::Kind kind, const Record &record, bool isWrite,
-                       uint64_t at) {
+/// What is wrong with `lane` accessing `bytes`, which `record` did, in the
+/// granule at `first`.
+Finding Checker::found(Finding::Kind kind, const Record &record, uint32_t bytes,
+                       unsigned lane, uint64_t first) {
   bool onMbarrier = record.warp == kOnMbarrier;
-  return {kind,
-          isWrite,
-          record.copy || onMbarrier,
-          record.pc,
-          onMbarrier ? uint16_t(0) : record.warp,
-          onMbarrier ? 0 : record.lanes,
-          at};
+  Finding finding;
+  finding.kind = kind;
+  finding.lane = uint8_t(lane);
+  finding.otherIsWrite = record.isWrite;
+  finding.otherIsAsync = record.copy || onMbarrier;
+  finding.otherPc = record.pc;
+  finding.otherWarp = onMbarrier ? 0 : record.warp;
+  finding.otherLanes = onMbarrier ? 0 : lanesOf(record, bytes);
+  finding.offset = first + std::countr_zero(bytes);
+  return finding;
 }
 
-void Checker::readGranule(Granule &granule, const Accessor &who, uint32_t mask,
-                          uint64_t at, bool checkInitialised,
+Finding Checker::uninitialised(unsigned lane, uint64_t at) {
+  Finding finding;
+  finding.kind = Finding::Uninitialised;
+  finding.lane = uint8_t(lane);
+  finding.offset = at;
+  return finding;
+}
+
+/// Sets `finding` if `who` may not access the bytes `mask` because of `other`.
+void Checker::conflictsWith(const Record &other, const Party &who,
+                            uint32_t mask, uint64_t first,
+                            Finding &finding) const {
+  uint32_t bytes = other.bytes & mask;
+  if (!other.copy && ordered(other, bytes, who))
+    return;
+  unsigned lane = other.copy || !who.spread ? who.firstLane(bytes)
+                                            : lateLane(other, bytes, who);
+  finding = found(other.copy ? Finding::InFlight : Finding::Race, other,
+                  bytes & who.partOf(lane), lane, first);
+}
+
+void Checker::readGranule(Granule &granule, const Party &who, uint32_t mask,
+                          uint64_t first, bool checkInitialised,
                           Finding &finding) {
   refresh(granule);
   bool waiting = false;
-  for (const Record &write : granule.writes) {
-    if (!(write.bytes & mask))
-      continue;
-    waiting |= write.copy;
-    if (finding.kind != Finding::None)
-      continue;
-    if (write.copy)
-      finding = found(Finding::InFlight, write, true, at);
-    else if (!(write.strong && who.strong) &&
-             !ordered(write, who.warp, who.lane))
-      finding = found(Finding::Race, write, true, at);
-  }
-  if (checkInitialised && finding.kind == Finding::None && !waiting &&
-      (mask & ~granule.initialised))
-    finding = {Finding::Uninitialised, false, false, 0, 0, 0, at};
   uint32_t epoch = clocks[who.warp].epoch;
-  uint32_t lane = 1u << who.lane;
-  for (Record &read : granule.reads)
-    if (read.warp == who.warp && read.epoch == epoch && read.bytes == mask &&
-        read.strong == who.strong) {
-      read.lanes |= lane;
-      read.pc = who.pc;
-      return;
+  Record *same = nullptr;
+  bool others = false;
+  for (Record &other : granule.records) {
+    if (!other.isWrite) {
+      if (other.bytes == mask && other.warp == who.warp &&
+          other.epoch == epoch && other.strong == who.strong &&
+          other.spread == who.spread &&
+          (!who.spread || other.lanes == who.lanes))
+        same = &other;
+      others |= (other.bytes & ~mask) == 0;
+      continue;
     }
+    if (!(other.bytes & mask))
+      continue;
+    waiting |= other.copy;
+    if (finding.kind == Finding::None &&
+        (other.copy || !(other.strong && who.strong)))
+      conflictsWith(other, who, mask, first, finding);
+  }
+  if (uint32_t missing = mask & ~granule.initialised;
+      missing && checkInitialised && finding.kind == Finding::None && !waiting)
+    finding = uninitialised(who.firstLane(missing),
+                            first + std::countr_zero(missing));
+  if (same) {
+    same->lanes |= who.lanes;
+    same->pc = who.pc;
+    return;
+  }
   // A read that happened before this one need not be remembered: whatever is
   // ordered after this one is ordered after it too.
-  std::erase_if(granule.reads, [&](const Record &read) {
-    return (read.bytes & ~mask) == 0 && read.strong == who.strong &&
-           ordered(read, who.warp, who.lane);
-  });
-  granule.reads.push_back(
-      {epoch, lane, who.pc, who.warp, uint8_t(mask), who.strong, false});
+  if (others)
+    granule.records.eraseIf([&](const Record &other) {
+      return !other.isWrite && (other.bytes & ~mask) == 0 &&
+             other.strong == who.strong && ordered(other, other.bytes, who);
+    });
+  granule.records.push_back({epoch, who.lanes, who.pc, uint16_t(mask), who.warp,
+                             false, who.strong, false, who.spread});
 }
 
-void Checker::writeGranule(Granule &granule, const Accessor &who, uint32_t mask,
-                           uint64_t at, bool silent, Finding &finding) {
+void Checker::writeGranule(Granule &granule, const Party &who, uint32_t mask,
+                           uint64_t first, bool silent, Finding &finding) {
   refresh(granule);
-  auto conflict = [&](const Record &other, bool isWrite) {
-    if (!(other.bytes & mask) || finding.kind != Finding::None)
-      return;
-    if (other.strong && who.strong)
-      return;
-    if (other.copy)
-      finding = found(Finding::InFlight, other, true, at);
-    else if (!(isWrite && silent) && !ordered(other, who.warp, who.lane))
-      finding = found(Finding::Race, other, isWrite, at);
-  };
-  for (const Record &other : granule.writes)
-    conflict(other, true);
-  for (const Record &other : granule.reads)
-    conflict(other, false);
-  granule.initialised |= mask;
-  // The new write stands for everything it overwrites.
-  for (Record &other : granule.writes)
+  granule.records.eraseIf([&](Record &other) {
+    if (!(other.bytes & mask))
+      return false;
+    if (finding.kind == Finding::None && !(other.strong && who.strong) &&
+        (other.copy || !(other.isWrite && silent)))
+      conflictsWith(other, who, mask, first, finding);
+    // The new write stands for everything it overwrites.
     if (!other.copy)
       other.bytes &= ~mask;
-  for (Record &other : granule.reads)
-    other.bytes &= ~mask;
-  std::erase_if(granule.writes, [](const Record &r) { return !r.bytes; });
-  std::erase_if(granule.reads, [](const Record &r) { return !r.bytes; });
-  granule.writes.push_back({clocks[who.warp].epoch, 1u << who.lane, who.pc,
-                            who.warp, uint8_t(mask), who.strong, false});
+    return other.bytes == 0;
+  });
+  granule.initialised |= mask;
+  granule.records.push_back({clocks[who.warp].epoch, who.lanes, who.pc,
+                             uint16_t(mask), who.warp, true, who.strong, false,
+                             who.spread});
 }
 
 Finding Checker::read(const Accessor &who, uint32_t offset, unsigned bytes,
                       bool checkInitialised) {
   Finding finding;
   forGranules(offset, bytes, [&](uint64_t index, uint32_t mask, uint64_t at) {
-    bool async = asyncProxy && asyncWritten(uint32_t(index / 4));
+    bool async = asyncProxy && asyncWritten(uint32_t(index));
     if (async)
-      conflictsWithWriter(who, uint32_t(index / 4), at, finding);
-    readGranule(granules[index], who, mask, at, checkInitialised && !async,
-                finding);
+      conflictsWithWriter(who, uint32_t(index), at, finding);
+    readGranule(granules[index], Party(who), mask, at,
+                checkInitialised && !async, finding);
   });
   return finding;
 }
@@ -231,10 +336,39 @@ Finding Checker::write(const Accessor &who, uint32_t offset, unsigned bytes,
   if (asyncProxy)
     conflictsWithReaders(who, offset, bytes, finding);
   forGranules(offset, bytes, [&](uint64_t index, uint32_t mask, uint64_t at) {
-    if (asyncProxy && asyncWritten(uint32_t(index / 4)))
-      conflictsWithWriter(who, uint32_t(index / 4), at, finding);
-    writeGranule(granules[index], who, mask, at, silent, finding);
+    if (asyncProxy && asyncWritten(uint32_t(index)))
+      conflictsWithWriter(who, uint32_t(index), at, finding);
+    writeGranule(granules[index], Party(who), mask, at, silent, finding);
   });
+  return finding;
+}
+
+Finding Checker::readSpread(const Accessor &first, uint32_t lanes,
+                            uint32_t offset, bool checkInitialised) {
+  Finding finding;
+  uint32_t index = offset / kGranule;
+  bool async = asyncProxy && asyncWritten(index);
+  if (async)
+    forEach(first, lanes, [&](const Accessor &who) {
+      conflictsWithWriter(who, index, offset, finding);
+    });
+  readGranule(granules[index], Party(first, lanes), 0xffff, offset,
+              checkInitialised && !async, finding);
+  return finding;
+}
+
+Finding Checker::writeSpread(const Accessor &first, uint32_t lanes,
+                             uint32_t offset, bool silent) {
+  Finding finding;
+  uint32_t index = offset / kGranule;
+  if (asyncProxy)
+    forEach(first, lanes, [&](const Accessor &who) {
+      conflictsWithReaders(who, offset, kGranule, finding);
+      if (asyncWritten(index))
+        conflictsWithWriter(who, index, offset, finding);
+    });
+  writeGranule(granules[index], Party(first, lanes), 0xffff, offset, silent,
+               finding);
   return finding;
 }
 
@@ -246,7 +380,7 @@ Finding Checker::readGlobal(const Accessor &who, uint64_t address,
   forGranules(address, bytes, [&](uint64_t index, uint32_t mask, uint64_t at) {
     auto it = globalGranules.find(index);
     if (it != globalGranules.end())
-      readGranule(it->second, who, mask, at, false, finding);
+      readGranule(it->second, Party(who), mask, at, false, finding);
   });
   return finding;
 }
@@ -255,7 +389,7 @@ Finding Checker::writeGlobal(const Accessor &who, uint64_t address,
                              unsigned bytes, bool silent) {
   Finding finding;
   forGranules(address, bytes, [&](uint64_t index, uint32_t mask, uint64_t at) {
-    writeGranule(globalGranules[index], who, mask, at, silent, finding);
+    writeGranule(globalGranules[index], Party(who), mask, at, silent, finding);
   });
   return finding;
 }
@@ -265,7 +399,7 @@ Finding Checker::beginCopy(const Accessor &who, uint32_t copy, uint32_t offset,
   Finding finding = write(who, offset, bytes, false);
   forGranules(offset, bytes, [&](uint64_t index, uint32_t mask, uint64_t) {
     Granule &granule = granules[index];
-    Record &record = granule.writes.back();
+    Record &record = granule.records.back();
     record.epoch = copy;
     record.copy = true;
     ++granule.copies;
@@ -279,7 +413,7 @@ void Checker::endCopy(const Accessor &who, uint32_t copy, uint32_t offset,
   forGranules(offset, bytes, [&](uint64_t index, uint32_t mask, uint64_t) {
     Granule &granule = granules[index];
     refresh(granule);
-    for (Record &record : granule.writes)
+    for (Record &record : granule.records)
       if (record.copy && record.epoch == copy && record.warp == who.warp &&
           record.lanes == 1u << who.lane) {
         record.copy = false;
@@ -294,7 +428,7 @@ void Checker::endCopy(const Accessor &who, uint32_t copy, uint32_t offset,
   forGranules(offset, bytes, [&](uint64_t index, uint32_t, uint64_t) {
     Granule &granule = granules[index];
     refresh(granule);
-    for (Record &record : granule.writes)
+    for (Record &record : granule.records)
       if (record.copy && record.epoch == copy && record.warp == who.warp &&
           record.lanes == 1u << who.lane) {
         record.copy = false;

@@ -10,7 +10,7 @@
 //
 // A warp counts *epochs*: it starts a new one whenever one of its lanes
 // releases (arrives at a barrier, synchronises the warp, ...). An access is
-// remembered as (warp, lanes, epoch, bytes) per 4-byte granule; it happened
+// remembered as (warp, lanes, epoch, bytes) per 16-byte granule; it happened
 // before lane L of warp W exactly if L's clock knows its lane at that epoch
 // or later. All lanes of a warp share one clock until something acquires for
 // a few of them only.
@@ -41,8 +41,10 @@
 #define FLASH_LIB_EMULATOR_CHECKER_H
 
 #include "SharedSet.h"
+#include "ShortList.h"
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -108,6 +110,7 @@ struct Finding {
     Uninitialised, ///< Bytes that nobody has written.
   };
   Kind kind = None;
+  uint8_t lane = 0; ///< Who is concerned, of several that access together.
   bool otherIsWrite = false;
   bool otherIsAsync = false;
   uint32_t otherPc = 0;
@@ -133,6 +136,12 @@ public:
   /// observe as a write-write race.
   Finding write(const Accessor &who, uint32_t offset, unsigned bytes,
                 bool silent);
+  /// The same for 16 aligned bytes at once of which 2, 4, 8 or 16 `lanes` read
+  /// (write) equal parts, in rising order. `first` is the lowest of them.
+  Finding readSpread(const Accessor &first, uint32_t lanes, uint32_t offset,
+                     bool checkInitialised);
+  Finding writeSpread(const Accessor &first, uint32_t lanes, uint32_t offset,
+                      bool silent);
   /// The same for global addresses. Reads are not remembered there: inputs are
   /// read far more than anything is written, so that a write after an
   /// unordered read is found only from the side of the read.
@@ -204,20 +213,44 @@ private:
     uint32_t epoch; ///< Of cp.async: its serial number, or the phase.
     uint32_t lanes; ///< Of kOnMbarrier: the slot.
     uint32_t pc;
-    uint16_t warp; ///< kOnMbarrier: a cp.async that completed on one.
-    uint8_t bytes;
-    bool strong : 1;
-    bool copy : 1;
+    uint16_t bytes;     ///< Of the granule.
+    uint16_t warp : 12; ///< kOnMbarrier: a cp.async that completed on one.
+    uint16_t isWrite : 1;
+    uint16_t strong : 1;
+    uint16_t copy : 1; ///< A cp.async in flight; also a write.
+    /// 2, 4, 8 or 16 lanes, each for its part of the granule, in rising order.
+    uint16_t spread : 1;
   };
-  static constexpr uint16_t kOnMbarrier = 0xffff;
+  static_assert(sizeof(Record) == 16);
+  static constexpr uint16_t kOnMbarrier = 0xfff;
 
-  struct Granule {
-    uint32_t life = 0;       ///< Cluster that `initialised` speaks of.
-    uint32_t generation = 0; ///< Of the records; older ones do not matter.
-    uint8_t initialised = 0; ///< Byte mask.
-    uint8_t copies = 0;      ///< Number of records of copies in flight.
-    std::vector<Record> writes, reads;
+  /// Who is accessing a granule: one lane, or several as in Record::spread.
+  struct Party {
+    uint32_t lanes;
+    uint32_t pc;
+    uint16_t warp;
+    bool strong, spread;
+
+    explicit Party(const Accessor &who)
+        : lanes(1u << who.lane), pc(who.pc), warp(who.warp), strong(who.strong),
+          spread(false) {}
+    Party(const Accessor &first, uint32_t lanes)
+        : lanes(lanes), pc(first.pc), warp(first.warp), strong(first.strong),
+          spread(true) {}
+    /// The lane that accesses the first of `bytes`.
+    unsigned firstLane(uint32_t bytes) const;
+    uint32_t partOf(unsigned lane) const;
   };
+
+  /// What is known of 16 bytes.
+  struct alignas(64) Granule {
+    uint32_t life = 0;        ///< Cluster that `initialised` speaks of.
+    uint32_t generation = 0;  ///< Of the records; older ones do not matter.
+    uint16_t initialised = 0; ///< Byte mask.
+    uint16_t copies = 0;      ///< Number of records of copies in flight.
+    ShortList<Record, 6> records;
+  };
+  static_assert(sizeof(Granule) == 128);
 
   /// An operation of the async proxy.
   struct Op {
@@ -251,16 +284,23 @@ private:
     const WarpClock &clock = clocks[warp];
     return clock.lanes.empty() ? clock.shared : clock.lanes[lane];
   }
-  bool ordered(const Record &record, unsigned warp, unsigned lane) const;
+  static uint32_t lanesOf(const Record &record, uint32_t bytes);
+  static bool knows(const Clock &clock, const Record &record, uint32_t lanes);
+  bool ordered(const Record &record, uint32_t bytes, const Party &who) const;
+  unsigned lateLane(const Record &record, uint32_t bytes,
+                    const Party &who) const;
   bool ordered(const Op &op, unsigned warp, unsigned lane) const;
-  bool fenced(const Record &record, unsigned warp, unsigned lane) const;
-  static Finding found(Finding::Kind kind, const Record &record, bool isWrite,
-                       uint64_t at);
+  bool fenced(const Record &record, const Accessor &who) const;
+  static Finding found(Finding::Kind kind, const Record &record, uint32_t bytes,
+                       unsigned lane, uint64_t first);
+  static Finding uninitialised(unsigned lane, uint64_t at);
+  void conflictsWith(const Record &other, const Party &who, uint32_t mask,
+                     uint64_t first, Finding &finding) const;
   void refresh(Granule &granule);
-  void readGranule(Granule &granule, const Accessor &who, uint32_t mask,
-                   uint64_t at, bool checkInitialised, Finding &finding);
-  void writeGranule(Granule &granule, const Accessor &who, uint32_t mask,
-                    uint64_t at, bool silent, Finding &finding);
+  void readGranule(Granule &granule, const Party &who, uint32_t mask,
+                   uint64_t first, bool checkInitialised, Finding &finding);
+  void writeGranule(Granule &granule, const Party &who, uint32_t mask,
+                    uint64_t first, bool silent, Finding &finding);
   void conflictsWith(const Op &op, bool isWrite, const Accessor &who,
                      uint64_t at, Finding &finding) const;
   void conflictsWithWriter(const Accessor &who, uint32_t line, uint64_t at,
@@ -271,6 +311,11 @@ private:
                             Finding &finding) const;
   void addReader(AsyncReader reader);
   void dropReaders(bool onlyKnownToAll);
+  /// The bytes of a granule that exist, as a mask.
+  uint32_t bytesOf(uint32_t granule) const {
+    return sharedBytes - granule * 16 < 16 ? (1u << sharedBytes % 16) - 1
+                                           : 0xffff;
+  }
   bool asyncWritten(uint32_t line) const {
     return lines[line].life == life && lines[line].write;
   }
@@ -278,7 +323,7 @@ private:
 
   std::vector<Granule> granules;                        ///< Shared memory.
   std::vector<Line> lines;                              ///< The same.
-  std::unordered_map<uint64_t, Granule> globalGranules; ///< By address / 4.
+  std::unordered_map<uint64_t, Granule> globalGranules; ///< By address / 16.
   std::vector<WarpClock> clocks;
   std::vector<Op> ops;
   std::vector<AsyncReader> readers;
@@ -287,6 +332,7 @@ private:
   std::size_t readerLimit = 0;
   uint32_t life = 1;
   uint32_t generation = 1;
+  const uint32_t sharedBytes;
   const bool asyncProxy;
 };
 

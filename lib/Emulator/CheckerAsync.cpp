@@ -77,6 +77,7 @@ void Checker::conflictsWith(const Op &op, bool isWrite, const Accessor &who,
   finding.kind = !inFlight ? Finding::Race
                  : isWrite ? Finding::InFlight
                            : Finding::BeingRead;
+  finding.lane = who.lane;
   finding.otherIsWrite = isWrite;
   finding.otherIsAsync = true;
   finding.otherPc = op.pc;
@@ -131,33 +132,33 @@ Finding Checker::asyncRead(const Accessor &issuer, uint32_t op,
     if (written && lines[unit].write != op)
       conflictsWithWriter(issuer, unit, uint64_t(unit) * SharedSet::kUnit,
                           finding);
-    for (uint32_t index = unit * 4,
-                  end = std::min<size_t>(index + 4, granules.size());
-         index < end; ++index) {
-      Granule &granule = granules[index];
-      if (granule.life != life) {
-        if (checkInitialised && !written && finding.kind == Finding::None)
-          finding = {Finding::Uninitialised, false, false, 0, 0, 0,
-                     uint64_t(index) * 4};
-        continue;
-      }
-      refresh(granule);
-      for (const Record &write : granule.writes) {
-        if (finding.kind != Finding::None)
-          break;
-        uint64_t at = uint64_t(index) * 4;
-        if (write.copy)
-          finding = found(Finding::InFlight, write, true, at);
-        else if (!ordered(write, issuer.warp, issuer.lane))
-          finding = found(Finding::Race, write, true, at);
-        else if (!fenced(write, issuer.warp, issuer.lane))
-          finding = found(Finding::Unfenced, write, true, at);
-      }
-      if (checkInitialised && !written && granule.initialised != 15 &&
+    auto missing = [&](uint32_t bytes) {
+      if (bytes && checkInitialised && !written &&
           finding.kind == Finding::None)
-        finding = {Finding::Uninitialised, false, false, 0, 0, 0,
-                   uint64_t(index) * 4};
+        finding = uninitialised(issuer.lane, uint64_t(unit) * SharedSet::kUnit +
+                                                 std::countr_zero(bytes));
+    };
+    Granule &granule = granules[unit];
+    if (granule.life != life)
+      return missing(bytesOf(unit));
+    refresh(granule);
+    for (const Record &write : granule.records) {
+      if (finding.kind != Finding::None)
+        break;
+      if (!write.isWrite)
+        continue;
+      auto is = [&](Finding::Kind kind) {
+        finding = found(kind, write, write.bytes, issuer.lane,
+                        uint64_t(unit) * SharedSet::kUnit);
+      };
+      if (write.copy)
+        is(Finding::InFlight);
+      else if (!ordered(write, write.bytes, Party(issuer)))
+        is(Finding::Race);
+      else if (!fenced(write, issuer))
+        is(Finding::Unfenced);
     }
+    missing(bytesOf(unit) & ~granule.initialised);
   };
   set->forUnits(visit);
   addReader({op, std::move(set)});
@@ -172,32 +173,26 @@ Finding Checker::asyncWrite(const Accessor &issuer, uint32_t op,
     uint64_t first = uint64_t(unit) * SharedSet::kUnit;
     if (asyncWritten(unit) && lines[unit].write != op)
       conflictsWithWriter(issuer, unit, first, finding);
-    for (uint32_t index = unit * 4,
-                  end = std::min<size_t>(index + 4, granules.size());
-         index < end; ++index) {
-      Granule &granule = granules[index];
-      if (granule.life != life)
-        continue;
+    Granule &granule = granules[unit];
+    if (granule.life == life) {
       refresh(granule);
-      auto conflict = [&](const Record &other, bool isWrite) {
+      for (const Record &other : granule.records) {
         if (finding.kind != Finding::None)
-          return;
-        uint64_t at = uint64_t(index) * 4;
+          break;
+        auto is = [&](Finding::Kind kind) {
+          finding = found(kind, other, other.bytes, issuer.lane,
+                          uint64_t(unit) * SharedSet::kUnit);
+        };
         if (other.copy)
-          finding = found(Finding::InFlight, other, true, at);
-        else if (!ordered(other, issuer.warp, issuer.lane))
-          finding = found(Finding::Race, other, isWrite, at);
+          is(Finding::InFlight);
+        else if (!ordered(other, other.bytes, Party(issuer)))
+          is(Finding::Race);
         // A generic write may otherwise land after this one.
-        else if (isWrite && !fenced(other, issuer.warp, issuer.lane))
-          finding = found(Finding::Unfenced, other, true, at);
-      };
-      for (const Record &other : granule.writes)
-        conflict(other, true);
-      for (const Record &other : granule.reads)
-        conflict(other, false);
-      std::erase_if(granule.writes, [](const Record &r) { return !r.copy; });
-      granule.reads.clear();
-      granule.initialised = 15;
+        else if (other.isWrite && !fenced(other, issuer))
+          is(Finding::Unfenced);
+      }
+      granule.records.eraseIf([](const Record &r) { return !r.copy; });
+      granule.initialised = 0xffff;
     }
     lines[unit] = {life, op};
   });

@@ -353,19 +353,47 @@ void flash::emu::checkCtas(Warp &warp, const Inst &inst, const Access &access,
                  " too; nothing in this kernel orders CTAs");
 }
 
+namespace {
+
+/// The lowest lane of `rest`, with those after it that access equal parts of
+/// the same 16 aligned bytes: the checker takes them as one.
+uint32_t spreadLanes(const Access &access, uint32_t rest) {
+  uint32_t lowest = rest & -rest;
+  uint64_t address = access.address[std::countr_zero(rest)];
+  if (access.strong || access.bytes >= 16 || address % 16)
+    return lowest;
+  uint32_t lanes = 0;
+  for (uint64_t end = address + 16; address != end; address += access.bytes) {
+    if (!rest || access.address[std::countr_zero(rest)] != address)
+      return lowest;
+    lanes |= rest & -rest;
+    rest &= rest - 1;
+  }
+  return lanes;
+}
+
+} // namespace
+
 void flash::emu::checkLoad(Warp &warp, const Inst &inst, const Access &access) {
   Cta &cta = *warp.cta;
   if (Checker *checker = cta.checker) {
-    forLanes(access.sharedMask, [&](unsigned lane) {
+    for (uint32_t rest = access.sharedMask; rest;) {
+      uint32_t lanes = spreadLanes(access, rest);
+      rest &= ~lanes;
+      unsigned lane = std::countr_zero(lanes);
       if (access.strong)
         strongAcquire(warp, access, lane);
       Accessor who{uint16_t(warp.agent), uint8_t(lane), access.strong,
                    warp.pcOf(inst)};
-      Finding finding = checker->read(who, uint32_t(access.address[lane]),
-                                      access.bytes, cta.checkUninitialised);
+      uint32_t offset = uint32_t(access.address[lane]);
+      Finding finding =
+          lanes & (lanes - 1)
+              ? checker->readSpread(who, lanes, offset, cta.checkUninitialised)
+              : checker->read(who, offset, access.bytes,
+                              cta.checkUninitialised);
       if (finding.kind != Finding::None)
-        reportFinding(warp, inst, lane, finding, false);
-    });
+        reportFinding(warp, inst, finding.lane, finding, false);
+    }
     forLanes(access.globalMask, [&](unsigned lane) {
       if (access.strong)
         strongAcquire(warp, access, lane);
@@ -426,6 +454,34 @@ void flash::emu::checkStore(Warp &warp, const Inst &inst, const Access &access,
   }
   if (access.strong && cta.checker)
     strongRelease(warp, access, lane);
+}
+
+uint32_t flash::emu::checkStores(Warp &warp, const Inst &inst,
+                                 const Access &access, uint32_t rest,
+                                 const std::byte *data, size_t stride) {
+  Cta &cta = *warp.cta;
+  unsigned lane = std::countr_zero(rest);
+  uint32_t lanes = rest & -rest;
+  if (cta.checker && (access.sharedMask >> lane & 1))
+    lanes = spreadLanes(access, rest & access.sharedMask);
+  uint32_t silent = 0;
+  if (lanes & (lanes - 1))
+    forLanes(lanes, [&](unsigned i) {
+      silent |= uint32_t(std::memcmp(access.at[i], data + i * stride,
+                                     access.bytes) == 0)
+                << i;
+    });
+  // Lanes that change something and lanes that do not count apart.
+  if (!(lanes & (lanes - 1)) || (silent && silent != lanes)) {
+    checkStore(warp, inst, access, lane, data + lane * stride);
+    return rest & -rest;
+  }
+  Accessor who{uint16_t(warp.agent), uint8_t(lane), false, warp.pcOf(inst)};
+  Finding finding = cta.checker->writeSpread(
+      who, lanes, uint32_t(access.address[lane]), silent != 0);
+  if (finding.kind != Finding::None)
+    reportFinding(warp, inst, finding.lane, finding, true);
+  return lanes;
 }
 
 void flash::emu::strongRelease(Warp &warp, const Access &access,

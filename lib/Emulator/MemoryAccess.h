@@ -51,6 +51,11 @@ void checkStore(Warp &warp, const Inst &inst, const Access &access,
 /// must keep marks.
 void checkCtas(Warp &warp, const Inst &inst, const Access &access,
                unsigned lane);
+/// The same for the lowest lane of `rest`, and for others where the checker
+/// takes several at once. Lane i stores what lies at `data` + i * `stride`.
+/// Returns the lanes that were checked.
+uint32_t checkStores(Warp &warp, const Inst &inst, const Access &access,
+                     uint32_t rest, const std::byte *data, size_t stride);
 /// What a strong access releases to (acquires from) its address.
 void strongRelease(Warp &warp, const Access &access, unsigned lane);
 void strongAcquire(Warp &warp, const Access &access, unsigned lane);

@@ -325,24 +325,17 @@ bool matrixAddresses(Warp &warp, const Inst &inst, bool isWrite,
   return true;
 }
 
-/// Calls check(lane, shared offset, bytes) for what each lane receives or
-/// gives: memory is ordered by thread, not by who passed the address.
+/// Calls check(first lane, lanes, shared offset) for each row: memory is
+/// ordered by thread, and each of these lanes receives or gives its part of the
+/// row, not the lane that passed the address.
 template <typename Check>
 void checkMatrix(const Access &access, unsigned matrices, bool transposed,
                  Check check) {
   for (unsigned m = 0; m < matrices; ++m)
-    for (unsigned lane = 0; lane < 32; ++lane) {
-      Half low = matrixElement(lane, 0, transposed);
-      if (!transposed) {
-        check(lane, uint32_t(access.address[8 * m + low.row]) + 2 * low.column,
-              4);
-        continue;
-      }
-      Half high = matrixElement(lane, 1, transposed);
-      check(lane, uint32_t(access.address[8 * m + low.row]) + 2 * low.column,
-            2);
-      check(lane, uint32_t(access.address[8 * m + high.row]) + 2 * high.column,
-            2);
+    for (unsigned row = 0; row < 8; ++row) {
+      uint32_t lanes = transposed ? 0x11111111u << (row / 2) : 0xfu << 4 * row;
+      check(uint8_t(std::countr_zero(lanes)), lanes,
+            uint32_t(access.address[8 * m + row]));
     }
 }
 
@@ -356,13 +349,13 @@ void runLoadMatrix(Warp &warp, const Inst &inst, uint32_t) {
   bool transposed = inst.sub & kTransposed;
   if (cta.checker)
     checkMatrix(access, inst.n, transposed,
-                [&](unsigned lane, uint32_t offset, unsigned bytes) {
-                  Accessor who{uint16_t(warp.agent), uint8_t(lane), false,
+                [&](uint8_t first, uint32_t lanes, uint32_t offset) {
+                  Accessor who{uint16_t(warp.agent), first, false,
                                warp.pcOf(inst)};
-                  Finding finding = cta.checker->read(who, offset, bytes,
-                                                      cta.checkUninitialised);
+                  Finding finding = cta.checker->readSpread(
+                      who, lanes, offset, cta.checkUninitialised);
                   if (finding.kind != Finding::None)
-                    reportFinding(warp, inst, lane, finding, false);
+                    reportFinding(warp, inst, finding.lane, finding, false);
                 });
   const uint32_t *targets = &warp.program->extra[inst.extra];
   for (unsigned m = 0; m < inst.n; ++m) {
@@ -390,15 +383,14 @@ void runStoreMatrix(Warp &warp, const Inst &inst, uint32_t) {
   Cta &cta = *warp.cta;
   bool transposed = inst.sub & kTransposed;
   if (cta.checker)
-    checkMatrix(access, inst.n, transposed,
-                [&](unsigned lane, uint32_t offset, unsigned bytes) {
-                  Accessor who{uint16_t(warp.agent), uint8_t(lane), false,
-                               warp.pcOf(inst)};
-                  Finding finding =
-                      cta.checker->write(who, offset, bytes, false);
-                  if (finding.kind != Finding::None)
-                    reportFinding(warp, inst, lane, finding, true);
-                });
+    checkMatrix(
+        access, inst.n, transposed,
+        [&](uint8_t first, uint32_t lanes, uint32_t offset) {
+          Accessor who{uint16_t(warp.agent), first, false, warp.pcOf(inst)};
+          Finding finding = cta.checker->writeSpread(who, lanes, offset, false);
+          if (finding.kind != Finding::None)
+            reportFinding(warp, inst, finding.lane, finding, true);
+        });
   const uint32_t *sources = &warp.program->extra[inst.extra];
   for (unsigned m = 0; m < inst.n; ++m) {
     const uint32_t *in = sourceRow<uint32_t>(warp, sources[m]);

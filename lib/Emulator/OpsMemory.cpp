@@ -115,12 +115,16 @@ void runStore(Warp &warp, const Inst &inst, uint32_t mask) {
         data[i][e] = T(in[i]);
     }
   bool checked = (access.sharedMask && warp.cta->checker) || access.globalMask;
-  forLanes(mask, [&](unsigned i) {
-    const auto *bytes = reinterpret_cast<const std::byte *>(data[i]);
-    if (checked)
-      checkStore(warp, inst, access, i, bytes);
-    std::memcpy(access.at[i], bytes, access.bytes);
-  });
+  const auto *bytes = reinterpret_cast<const std::byte *>(data);
+  for (uint32_t rest = mask; rest;) {
+    uint32_t lanes =
+        checked ? checkStores(warp, inst, access, rest, bytes, sizeof(data[0]))
+                : rest;
+    forLanes(lanes, [&](unsigned i) {
+      std::memcpy(access.at[i], data[i], access.bytes);
+    });
+    rest &= ~lanes;
+  }
 }
 
 //===----------------------------------------------------------------------===//
