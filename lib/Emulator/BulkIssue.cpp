@@ -84,6 +84,9 @@ private:
   Accessor who() const {
     return {uint16_t(warp.agent), uint8_t(lane), false, op.pc};
   }
+  uint32_t startOp(Checker &checker) const {
+    return checker.startOp(who(), op.reduce != BulkReduce::None);
+  }
   void countGlobal(bool isWrite);
   void countShared(uint64_t bytes, bool isWrite);
 
@@ -282,7 +285,7 @@ void Issuer::issueTo(SharedRange to, uint32_t barrier) {
   op.barrier = barrier;
   if (Checker *checker = cta.checker) {
     if (!op.serial)
-      op.serial = checker->startOp(who());
+      op.serial = startOp(*checker);
     report(checker->asyncWrite(who(), op.serial,
                                SharedSet::range(to.offset, to.bytes)),
            true);
@@ -340,7 +343,7 @@ void Issuer::issueToGlobal(SharedSet from) {
   op.readsShared = true;
   op.group = cluster.bulk->groupOf(warp, lane);
   if (Checker *checker = cta.checker) {
-    op.serial = checker->startOp(who());
+    op.serial = startOp(*checker);
     report(checker->asyncRead(who(), op.serial,
                               std::make_shared<SharedSet>(std::move(from)),
                               cta.checkUninitialised),
@@ -423,7 +426,7 @@ bool Issuer::push() {
   if (bytes)
     op.moves.push_back({base + to, base + from, bytes, nullptr});
   if (Checker *checker = cta.checker) {
-    op.serial = checker->startOp(who());
+    op.serial = startOp(*checker);
     auto set = std::make_shared<SharedSet>(SharedSet::range(from, bytes));
     report(checker->asyncRead(who(), op.serial, std::move(set),
                               cta.checkUninitialised),

@@ -164,7 +164,8 @@ public:
   //===--- Operations of the async proxy ----------------------------------===//
 
   /// Numbers an operation that `issuer` issues now; never 0.
-  uint32_t startOp(const Accessor &issuer);
+  /// `reduces`: it combines into what is there, as others may at that time.
+  uint32_t startOp(const Accessor &issuer, bool reduces = false);
   /// The operation will read (write) these bytes at some time before it is
   /// finished.
   Finding asyncRead(const Accessor &issuer, uint32_t op,
@@ -255,6 +256,7 @@ private:
   /// An operation of the async proxy.
   struct Op {
     enum State : uint8_t { InFlight, OnMbarrier, Waited } state = InFlight;
+    bool reduces = false;
     uint8_t lane = 0;  ///< Issuer.
     uint16_t warp = 0; ///< Issuer.
     uint32_t pc = 0;

@@ -25,8 +25,9 @@ constexpr uint32_t kReaderBlock = 256;
 
 } // namespace
 
-uint32_t Checker::startOp(const Accessor &issuer) {
+uint32_t Checker::startOp(const Accessor &issuer, bool reduces) {
   Op op;
+  op.reduces = reduces;
   op.lane = issuer.lane;
   op.warp = issuer.warp;
   op.pc = issuer.pc;
@@ -171,7 +172,9 @@ Finding Checker::asyncWrite(const Accessor &issuer, uint32_t op,
   conflictsWithReaders(issuer, set, finding);
   set.forUnits([&](uint32_t unit) {
     uint64_t first = uint64_t(unit) * SharedSet::kUnit;
-    if (asyncWritten(unit) && lines[unit].write != op)
+    // Reductions are atomic: any order of them will do.
+    if (asyncWritten(unit) && lines[unit].write != op &&
+        !(ops[op].reduces && ops[lines[unit].write].reduces))
       conflictsWithWriter(issuer, unit, first, finding);
     Granule &granule = granules[unit];
     if (granule.life == life) {
