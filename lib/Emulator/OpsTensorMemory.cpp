@@ -58,7 +58,7 @@ void runAlloc(Warp &warp, const Inst &inst, uint32_t mask) {
               "(tcgen05.relinquish_alloc_permit)");
     return;
   }
-  std::optional<uint32_t> address = memory.allocate(columns);
+  std::optional<uint32_t> address = memory.allocate(columns, warp.pcOf(inst));
   if (!address && !warp.timedOut) {
     // Another warp may give columns back.
     warp.blocked = true;

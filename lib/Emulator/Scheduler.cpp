@@ -15,6 +15,7 @@
 #include "Scheduler.h"
 #include "Cluster.h"
 #include "Lanes.h"
+#include "TensorUse.h"
 #include "WarpgroupMatrix.h"
 
 #include <algorithm>
@@ -78,6 +79,7 @@ void Cta::exitLanes(Warp &warp, uint32_t lanes) {
       for (auto &agent : cluster.agents)
         agent->drain(*this);
       registerPool.finish(*this);
+      checkTensorLeak(*this, warp);
     }
     cluster.checkClusterBarrier();
   }

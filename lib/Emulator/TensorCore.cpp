@@ -233,8 +233,8 @@ inline bool fastStep(const DotSpec &spec, unsigned count, const float *a,
     __m256i next = zero;
     for (unsigned k = first; k < std::min(count, first + 8); ++k)
       next = _mm256_add_epi32(next, term(k));
-    sum0 = _mm256_add_pd(sum0,
-                         _mm256_cvtepi32_pd(_mm256_castsi256_si128(next)));
+    sum0 =
+        _mm256_add_pd(sum0, _mm256_cvtepi32_pd(_mm256_castsi256_si128(next)));
     sum1 = _mm256_add_pd(sum1,
                          _mm256_cvtepi32_pd(_mm256_extracti128_si256(next, 1)));
   }

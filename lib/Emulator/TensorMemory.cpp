@@ -38,14 +38,14 @@ void TensorMemory::reset() {
 // Allocation
 //===----------------------------------------------------------------------===//
 
-std::optional<uint32_t> TensorMemory::allocate(unsigned columns) {
+std::optional<uint32_t> TensorMemory::allocate(unsigned columns, uint32_t pc) {
   unsigned column = 0;
   auto at = taken.begin();
   for (; at != taken.end() && at->column - column < columns; ++at)
     column = at->column + at->columns;
   if (kTensorColumns - column < columns)
     return std::nullopt;
-  taken.insert(at, {column, columns});
+  taken.insert(at, {column, columns, pc});
   // The data of an earlier owner is nobody's. Its accesses stay on record: a
   // new owner must be ordered after them all the same.
   for (unsigned i = column; i < column + columns; ++i)
@@ -75,13 +75,6 @@ bool TensorMemory::isAllocated(unsigned column, unsigned columns) const {
     columns -= have;
   }
   return columns == 0;
-}
-
-unsigned TensorMemory::freeColumns() const {
-  unsigned free = kTensorColumns;
-  for (const Allocation &a : taken)
-    free -= a.columns;
-  return free;
 }
 
 std::string TensorMemory::allocations() const {

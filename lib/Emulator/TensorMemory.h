@@ -106,14 +106,15 @@ public:
 
   /// Takes `columns` columns, the first free ones; their cells count as never
   /// written. Nothing if there is no room.
-  std::optional<uint32_t> allocate(unsigned columns);
+  std::optional<uint32_t> allocate(unsigned columns, uint32_t pc);
   /// Gives back exactly what was allocated at `column`.
   bool release(unsigned column, unsigned columns);
   bool isAllocated(unsigned column, unsigned columns) const;
   /// "columns 0 to 127 and 256 to 511", "none".
   std::string allocations() const;
   bool anyAllocated() const { return !taken.empty(); }
-  unsigned freeColumns() const;
+  /// Where the first of them was allocated.
+  uint32_t allocatedAt() const { return taken.front().pc; }
   /// tcgen05.relinquish_alloc_permit was executed.
   bool relinquished = false;
   /// .cta_group of the first instruction, 0 before it.
@@ -162,6 +163,7 @@ private:
   };
   struct Allocation {
     unsigned column, columns;
+    uint32_t pc;
   };
   Unit &unit(unsigned lane, unsigned column) {
     return units[lane / kUnitLanes * kTensorColumns + column];

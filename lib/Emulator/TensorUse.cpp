@@ -206,6 +206,16 @@ void flash::emu::checkTensorWritten(Warp &warp, const Inst &inst,
                        ", which nobody has written");
 }
 
+void flash::emu::checkTensorLeak(Cta &cta, const Warp &warp) {
+  if (!cta.tensor || !cta.tensor->anyAllocated() || cta.launch.stop)
+    return;
+  const Inst &inst = warp.program->code[cta.tensor->allocatedAt()];
+  if (cta.wants(IssueKind::TensorMemory, warp, &inst))
+    cta.report(IssueKind::TensorMemory, warp, &inst, 0,
+               "the CTA ended without deallocating " +
+                   cta.tensor->allocations() + " of tensor memory");
+}
+
 bool flash::emu::uniformOperand(Warp &warp, const Inst &inst, uint32_t lanes,
                                 const uint32_t *row, const char *what,
                                 uint32_t &value) {

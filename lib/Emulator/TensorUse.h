@@ -48,6 +48,10 @@ void settleTensorAccesses(Warp &warp, bool isWrite);
 void noteTensorRelease(Warp &warp, const Inst &inst, uint32_t lanes,
                        const TensorRange &range);
 
+/// All threads of `cta`, `warp` last, have ended: reports what it has not given
+/// back (PTX ISA, "tcgen05.alloc": all of it must be deallocated).
+void checkTensorLeak(Cta &cta, const Warp &warp);
+
 /// The value that all `lanes` hold in a 32-bit operand; false after a report
 /// that they differ.
 bool uniformOperand(Warp &warp, const Inst &inst, uint32_t lanes,

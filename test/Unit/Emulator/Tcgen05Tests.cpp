@@ -446,35 +446,50 @@ std::string waitFor(const char *name = "wait") {
          label + ";\ntcgen05.fence::after_thread_sync;\n";
 }
 
-/// Copies `in` to shared memory, multiplies and writes D as the CTA holds it:
-/// [lanes][n]. `extra` goes before enable-input-d, `after` behind it.
+/// Copies `in` to shared memory, multiplies and writes the n columns of D that
+/// the CTA holds: [rows][n]. `extra` goes before enable-input-d, `after` behind
+/// it. In a pair each CTA has its own part of `in` and `out`.
 std::string productKernel(const Operand &a, const Operand &b, unsigned m,
                           unsigned n, const std::string &extra = "",
-                          const std::string &after = "") {
+                          const std::string &after = "", unsigned group = 1) {
+  std::string g = ".cta_group::" + std::to_string(group);
+  std::string clusterSync = group == 1 ? ""
+                                       : "barrier.cluster.arrive.aligned;\n"
+                                         "barrier.cluster.wait.aligned;\n";
   std::string body =
-      "mov.u32 %r8, buf;\nld.param.u64 %rd3, [in];\nshl.b32 %r9, %r0, 4;\n"
+      "mov.u32 %r8, buf;\nmov.u32 %r30, %cluster_ctarank;\n"
+      "mul.wide.u32 %rd20, %r30, " +
+      std::to_string(kShared) + ";\nmul.wide.u32 %rd21, %r30, " +
+      std::to_string(128 * n * 4) +
+      ";\nld.param.u64 %rd3, [in];\nadd.s64 %rd3, %rd3, %rd20;\n"
+      "shl.b32 %r9, %r0, 4;\n"
       "copy:\ncvt.u64.u32 %rd4, %r9;\nadd.s64 %rd4, %rd4, %rd3;\n"
       "ld.global.v4.b32 {%r10, %r11, %r12, %r13}, [%rd4];\n"
       "add.u32 %r14, %r8, %r9;\n"
       "st.shared.v4.b32 [%r14], {%r10, %r11, %r12, %r13};\n"
       "add.u32 %r9, %r9, 2048;\nsetp.lt.u32 %p2, %r9, " +
       std::to_string(kShared) + ";\n@%p2 bra copy;\n" + kInitBarrier +
-      "fence.proxy.async.shared::cta;\n" + allocate(256) +
+      "fence.mbarrier_init.release.cluster;\nfence.proxy.async.shared::cta;\n" +
+      allocate(256, group) + clusterSync +
       "ld.param.u64 %rd10, [a];\nld.param.u64 %rd11, [b];\n"
       "ld.param.u32 %r20, [idesc];\nand.b32 %r21, %r8, 0x3ffff;\n"
       "shr.u32 %r21, %r21, 4;\ncvt.u64.u32 %rd12, %r21;\n"
       "add.s64 %rd10, %rd10, %rd12;\nadd.s64 %rd11, %rd11, %rd12;\n"
-      "@%p1 bra issued;\ntcgen05.fence::after_thread_sync;\n";
+      "or.b32 %r31, %r0, %r30;\nsetp.ne.u32 %p5, %r31, 0;\n"
+      "@%p5 bra issued;\ntcgen05.fence::after_thread_sync;\n";
   for (unsigned i = 0; i < a.steps; ++i)
-    body += "setp.eq.u32 %p4, " + std::to_string(i) + ", 0;\n" +
-            "tcgen05.mma.cta_group::1.kind::" + a.element->kind +
-            " [%r2], %rd10, %rd11, %r20, " + extra + "!%p4" + after +
-            ";\nadd.s64 %rd10, %rd10, " + std::to_string(a.step() >> 4) +
-            ";\nadd.s64 %rd11, %rd11, " + std::to_string(b.step() >> 4) + ";\n";
-  body += "tcgen05.commit.cta_group::1.mbarrier::arrive::one.shared::cluster"
-          ".b64 [%r7];\nissued:\n" +
-          waitFor() + kAddress +
-          "ld.param.u64 %rd1, [out];\nand.b32 %r5, %r0, 31;\n";
+    body += "setp.eq.u32 %p4, " + std::to_string(i) + ", 0;\n" + "tcgen05.mma" +
+            g + ".kind::" + a.element->kind + " [%r2], %rd10, %rd11, %r20, " +
+            extra + "!%p4" + after + ";\nadd.s64 %rd10, %rd10, " +
+            std::to_string(a.step() >> 4) + ";\nadd.s64 %rd11, %rd11, " +
+            std::to_string(b.step() >> 4) + ";\n";
+  body +=
+      "mov.b16 %h1, 3;\ntcgen05.commit" + g +
+      ".mbarrier::arrive::one.shared::cluster" +
+      (group == 1 ? ".b64 [%r7];\n" : ".multicast::cluster.b64 [%r7], %h1;\n") +
+      "issued:\n" + waitFor() + kAddress +
+      "ld.param.u64 %rd1, [out];\nadd.s64 %rd1, %rd1, %rd21;\n"
+      "and.b32 %r5, %r0, 31;\n";
   for (unsigned column = 0; column < n; column += 8) {
     std::string address = "[%r4+" + std::to_string(column) + "]";
     if (m == 64) {
@@ -500,7 +515,7 @@ std::string productKernel(const Operand &a, const Operand &b, unsigned m,
       body += "st.global.b32 [%rd2+" + std::to_string((column + i) * 4) +
               "], %r" + std::to_string(40 + i) + ";\n";
   }
-  return tensorKernel(body + release(256),
+  return tensorKernel(body + release(256, group) + clusterSync,
                       ".param .u64 in, .param .u64 out, .param .u64 a, "
                       ".param .u64 b, .param .u32 idesc",
                       kShared);
@@ -603,6 +618,75 @@ TEST(Tcgen05, ProductTypes) {
   for (const Row &row : rows)
     for (unsigned m : {64u, 128u})
       runProduct({row.a, Tile::B64, m, 2}, {row.b, Tile::B64, 48, 2}, row.d);
+}
+
+/// A product by a pair of CTAs: M of 128 or 256.
+void runPair(const Operand &a, const Operand &b, Result d) {
+  unsigned m = 2 * a.rows, n = 2 * b.rows;
+  bool halves = m == 128;
+  unsigned columns = halves ? n / 2 : n;
+  SCOPED_TRACE(std::to_string(m) + "x" + std::to_string(n));
+  // Each CTA holds its half of the rows of A and of the columns of B.
+  Operand wholeA = a, wholeB = b;
+  wholeA.rows = m;
+  wholeB.rows = n;
+  std::mt19937 random(m + n);
+  std::vector<int> av(m * a.k()), bv(n * b.k());
+  std::vector<uint8_t> shared(2 * kShared);
+  unsigned startB = (a.bytes() + 1023) / 1024 * 1024;
+  auto fill = [&](const Operand &operand, std::vector<int> &values,
+                  unsigned start) {
+    for (unsigned row = 0; row < 2 * operand.rows; ++row)
+      for (unsigned i = 0; i < operand.k(); ++i) {
+        int v = int(random() % 9) - 4;
+        values[row * operand.k() + i] = v;
+        std::vector<uint8_t> &all = shared;
+        operand.put(all, row / operand.rows * kShared + start,
+                    row % operand.rows, i, operand.element->encode(v));
+      }
+  };
+  fill(a, av, 0);
+  fill(b, bv, startB);
+  auto module = parse(productKernel(a, b, m, columns, "", "", 2));
+  ASSERT_TRUE(module);
+  for (AsyncMode mode : kModes) {
+    KernelRun run(*module, "k");
+    run.in(shared).out<uint32_t>(2 * 128 * columns);
+    run.value(a.descriptor(0)).value(b.descriptor(startB));
+    run.value(instruction(a, b, d, m, n));
+    run.config.chip = Chip::SM100;
+    run.config.async = mode;
+    run.config.cluster = {2, 1, 1};
+    Report report = run.go(2, 128);
+    ASSERT_TRUE(report.ok) << issues(report);
+    std::vector<uint32_t> got = run.result<uint32_t>();
+    for (unsigned row = 0; row < m; ++row)
+      for (unsigned c = 0; c < n; ++c) {
+        int sum = 0;
+        for (unsigned i = 0; i < a.k(); ++i)
+          sum += av[row * a.k() + i] * bv[c * a.k() + i];
+        // PTX ISA, layouts A (M = 256) and B (M = 128).
+        unsigned cta = row / a.rows, lane = row % a.rows;
+        unsigned column = c;
+        if (halves) {
+          lane += c >= n / 2 ? 64 : 0;
+          column = c % (n / 2);
+        }
+        ASSERT_EQ(
+            std::bit_cast<float>(got[(cta * 128 + lane) * columns + column]),
+            float(sum))
+            << row << " " << c;
+      }
+  }
+}
+
+TEST(Tcgen05, PairProducts) {
+  const Element *f16 = &kF16Element;
+  runPair({f16, Tile::B128, 128, 4}, {f16, Tile::B128, 64, 4}, Result::F32);
+  runPair({f16, Tile::B128, 64, 4}, {f16, Tile::B128, 32, 4}, Result::F32);
+  runPair({f16, Tile::B64, 64, 2}, {f16, Tile::MNB128, 64, 2}, Result::F32);
+  runPair({&kE4M3Element, Tile::B64, 128, 2},
+          {&kE4M3Element, Tile::B64, 128, 2}, Result::F32);
 }
 
 } // namespace
