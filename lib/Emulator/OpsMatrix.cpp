@@ -17,6 +17,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "OpsMatrix.h"
 #include "Lanes.h"
 #include "MemoryAccess.h"
 #include "Ops.h"
@@ -27,6 +28,23 @@
 
 using namespace flash::emu;
 using syntax::Operand;
+
+bool flash::emu::pushMatrixRegisters(Decoder &d, size_t i, unsigned count,
+                                     bool isTarget, Type type,
+                                     std::vector<uint32_t> &into) {
+  const Operand &op = d.operand(i);
+  size_t have = op.kind == Operand::Vector ? op.elements.size() : 1;
+  if (have != count)
+    return d.fail("operand " + std::to_string(i + 1) + ": expected " +
+                  std::to_string(count) + " registers, got " +
+                  std::to_string(have));
+  for (unsigned k = 0; k < count; ++k) {
+    const Operand &element = op.kind == Operand::Vector ? op.elements[k] : op;
+    into.push_back(isTarget ? d.target(element, type)
+                            : d.source(element, type));
+  }
+  return !d.failed();
+}
 
 namespace {
 
@@ -182,22 +200,6 @@ void runMmaInteger(Warp &warp, const Inst &inst, uint32_t) {
     std::memcpy(targetRow<uint32_t>(warp, dRegs[v]), out[v], 128);
 }
 
-bool pushRegisters(Decoder &d, size_t i, unsigned count, bool isTarget,
-                   std::vector<uint32_t> &into) {
-  const Operand &op = d.operand(i);
-  size_t have = op.kind == Operand::Vector ? op.elements.size() : 1;
-  if (have != count)
-    return d.fail("operand " + std::to_string(i + 1) + ": expected " +
-                  std::to_string(count) + " registers, got " +
-                  std::to_string(have));
-  for (unsigned k = 0; k < count; ++k) {
-    const Operand &element = op.kind == Operand::Vector ? op.elements[k] : op;
-    into.push_back(isTarget ? d.target(element, Type::B32)
-                            : d.source(element, Type::B32));
-  }
-  return !d.failed();
-}
-
 bool mmaInput(Type type, MmaInput &input) {
   switch (type) {
   case Type::F16:
@@ -221,8 +223,14 @@ bool mmaInput(Type type, MmaInput &input) {
 }
 
 bool decodeMma(Decoder &d) {
+  if (d.take("sp") || d.has("sp::ordered_metadata"))
+    return d.unsupported("sparse matrices");
   if (!d.take("sync") || !d.take("aligned"))
     return d.unsupported("expected .sync.aligned");
+  if (d.has("block_scale"))
+    return d.unsupported("block scaling");
+  if (bool handled = false, ok = decodeExactMma(d, handled); handled)
+    return ok;
   static constexpr std::pair<std::string_view, unsigned> shapes[] = {
       {"m16n8k4", 4}, {"m16n8k8", 8}, {"m16n8k16", 16}, {"m16n8k32", 32}};
   unsigned k = 0;
@@ -269,10 +277,10 @@ bool decodeMma(Decoder &d) {
   form.dRegs = dType == Type::F16 ? 2 : 4;
   form.cRegs = cType == Type::F16 ? 2 : 4;
   std::vector<uint32_t> regs;
-  if (!pushRegisters(d, 0, form.dRegs, true, regs) ||
-      !pushRegisters(d, 1, form.aRegs, false, regs) ||
-      !pushRegisters(d, 2, form.bRegs, false, regs) ||
-      !pushRegisters(d, 3, form.cRegs, false, regs))
+  if (!pushMatrixRegisters(d, 0, form.dRegs, true, Type::B32, regs) ||
+      !pushMatrixRegisters(d, 1, form.aRegs, false, Type::B32, regs) ||
+      !pushMatrixRegisters(d, 2, form.bRegs, false, Type::B32, regs) ||
+      !pushMatrixRegisters(d, 3, form.cRegs, false, Type::B32, regs))
     return false;
   std::memcpy(&d.inst.imm, &form, kFormBytes);
   d.inst.sub = (aType == Type::S8) | (bType == Type::S8) << 1 | saturate << 2 |
@@ -414,7 +422,7 @@ bool decodeMatrixAccess(Decoder &d, bool isLoad) {
   if (!d.expectOperands(2, 2))
     return false;
   std::vector<uint32_t> regs;
-  if (!pushRegisters(d, isLoad ? 0 : 1, count, isLoad, regs))
+  if (!pushMatrixRegisters(d, isLoad ? 0 : 1, count, isLoad, Type::B32, regs))
     return false;
   d.inst.n = uint8_t(count);
   AddressOperand address = decodeAddress(d, isLoad ? 1 : 0, 0);
