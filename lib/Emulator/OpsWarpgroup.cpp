@@ -169,7 +169,8 @@ bool decodeMultiply(Decoder &d) {
   const Operand &scale = d.operand(3);
   bool never = false;
   if (scale.kind == Operand::Int) {
-    never = scale.value == 0;
+    if (!takeConstant(d, 3, 1, 0, never))
+      return false;
     d.inst.ops[2] = kTrueMask;
     d.inst.n = never;
   }

@@ -32,6 +32,8 @@ constexpr const char *kHeader = ".version 7.8\n.target sm_80\n"
                                 ".address_size 64\n";
 
 constexpr unsigned kThreads = 128;
+/// Shared memory of the wgmma loops.
+constexpr unsigned kOperandBytes = 5 * 8192;
 
 /// A kernel that repeats `body` `rounds` times; %i counts. %rs is 64 bytes of
 /// shared memory of this thread alone, %rm the address of row lane % 8 of the
@@ -92,17 +94,16 @@ bool best(const Module &module, const char *kernel, const ArgumentBuffer &args,
 }
 
 void print(const std::string &name, const Report &report) {
-  std::printf("%-20s %8.1f M warp instructions/s", name.c_str(),
+  std::printf("%-24s %8.1f M warp instructions/s", name.c_str(),
               report.warpInstructions / report.seconds / 1e6);
   if (uint64_t flops = report.counters.total.tensorFlops)
     std::printf("  %6.2f GMAC/s", flops / 2 / report.seconds / 1e9);
   std::printf("\n");
 }
 
-bool measure(const std::string &name, const std::string &body,
-             unsigned rounds) {
+bool measureText(const std::string &name, const std::string &ptx, Chip chip) {
   Diagnostic error;
-  auto module = Module::parse(loop(body, rounds), error);
+  auto module = Module::parse(ptx, error);
   if (!module) {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), error.str().c_str());
     return false;
@@ -111,13 +112,66 @@ bool measure(const std::string &name, const std::string &body,
   ArgumentBuffer args(*module->kernel("bench"));
   args.set(0, device.allocate("out", kThreads * 8, Contents::Zero));
   LaunchConfig config;
+  config.chip = chip;
+  config.async = AsyncMode::Lazy;
   config.threads = 1;
   config.block = {kThreads, 1, 1};
+  config.dynamicSharedBytes =
+      module->kernel("bench")->dynamicSharedAlign > 1 ? kOperandBytes : 0;
   Report report;
   if (!best(*module, "bench", args, device, config, false, report))
     return false;
   print(name, report);
   return true;
+}
+
+bool measure(const std::string &name, const std::string &body,
+             unsigned rounds) {
+  return measureText(name, loop(body, rounds), Chip::SM80);
+}
+
+/// One warpgroup: 60 times four wgmma of 64 x `n` x 32 bytes of k on
+/// operands in shared memory, with 128-byte swizzle, then a wait. `types` is
+/// "f32.bf16.bf16" or the like, `tail` what follows scale-d. Operands are
+/// (hash & keep) | set, word by word.
+bool measureWarpgroup(unsigned n, unsigned k, const std::string &types,
+                      const std::string &tail, uint32_t keep, uint32_t set) {
+  std::string registers = "{%d0";
+  for (unsigned i = 1; i < n / 2; ++i)
+    registers += ", %d" + std::to_string(i);
+  std::string ptx =
+      ".version 8.4\n.target sm_90a\n.address_size 64\n"
+      ".extern .shared .align 1024 .b8 operands[];\n"
+      ".visible .entry bench(.param .u64 out)\n{\n"
+      ".reg .pred %p<2>;\n.reg .b32 %r<8>, %d<" +
+      std::to_string(n / 2) +
+      ">;\n.reg .b64 %rd<2>;\n.reg .b32 %i;\n"
+      "mov.u32 %r0, %tid.x;\nmov.u32 %r1, operands;\n"
+      "shl.b32 %r2, %r0, 2;\nmov.u32 %i, 0;\nFILL:\n"
+      "add.s32 %r3, %r2, %i;\nmul.lo.s32 %r4, %r3, 0x9e3779b1;\n"
+      "shr.u32 %r5, %r4, 15;\nxor.b32 %r4, %r4, %r5;\nand.b32 %r4, %r4, " +
+      std::to_string(keep) + ";\nor.b32 %r4, %r4, " + std::to_string(set) +
+      ";\nadd.s32 %r3, %r3, %r1;\nst.shared.b32 [%r3], %r4;\n"
+      "add.s32 %i, %i, 512;\nsetp.lt.s32 %p1, %i, " +
+      std::to_string(kOperandBytes) +
+      ";\n@%p1 bra FILL;\nfence.proxy.async;\nbar.sync 0;\n";
+  for (unsigned i = 0; i < n / 2; ++i)
+    ptx += "mov.b32 %d" + std::to_string(i) + ", 0;\n";
+  ptx += "mov.u32 %i, 0;\nLOOP:\nwgmma.fence.sync.aligned;\n";
+  // Rows of 128 bytes, 1024 bytes to eight of them; A is 8192 bytes.
+  constexpr uint64_t descriptor = uint64_t(1) << 62 | uint64_t(64) << 32;
+  for (unsigned step = 0; step < 4; ++step)
+    ptx += "mov.b64 %rd0, " + std::to_string(descriptor + step * 2) +
+           ";\nmov.b64 %rd1, " + std::to_string(descriptor + 512 + step * 2) +
+           ";\nwgmma.mma_async.sync.aligned.m64n" + std::to_string(n) + "k" +
+           std::to_string(k) + "." + types + " " + registers +
+           "}, %rd0, %rd1, 1" + tail + ";\n";
+  ptx += "wgmma.commit_group.sync.aligned;\nwgmma.wait_group.sync.aligned 0;\n"
+         "add.s32 %i, %i, 1;\nsetp.lt.s32 %p1, %i, 60;\n@%p1 bra LOOP;\n"
+         "ld.param.u64 %rd1, [out];\nmad.wide.u32 %rd1, %r0, 8, %rd1;\n"
+         "st.global.b32 [%rd1], %d0;\nret;\n}\n";
+  return measureText("wgmma n" + std::to_string(n) + " " + types, ptx,
+                     Chip::SM90);
 }
 
 /// Attention of batch 1, 2 heads, 256 tokens, head dim 128: seconds.
@@ -215,6 +269,15 @@ int main(int argc, char **argv) {
               ",%f" + std::to_string(c + 3) + "};\n";
     ok &= measure("mma " + type, body, 50000);
   }
+  std::string bf16 = "f32.bf16.bf16", whole = ", 1, 1";
+  for (unsigned n : {64, 128, 256})
+    ok &=
+        measureWarpgroup(n, 16, bf16, whole + ", 0, 0", 0x80ff80ff, 0x3f003f00);
+  ok &=
+      measureWarpgroup(128, 8, "f32.tf32.tf32", whole, 0x80ffffff, 0x3f000000);
+  ok &=
+      measureWarpgroup(128, 32, "f32.e4m3.e4m3", whole, 0x87878787, 0x30303030);
+  ok &= measureWarpgroup(128, 32, "s32.s8.s8", "", ~0u, 0);
   if (argc > 1) {
     ok &= measureAttention(argv[1], 1);
     ok &= measureAttention(argv[1], 0);
