@@ -35,22 +35,22 @@ constexpr unsigned kThreads = 128;
 /// Shared memory of the wgmma loops.
 constexpr unsigned kOperandBytes = 5 * 8192;
 
-/// A kernel that repeats `body` `rounds` times; %i counts. %rs is 64 bytes of
-/// shared memory of this thread alone, %rm the address of row lane % 8 of the
-/// warp's 16-byte rows, %r1 the thread.
+/// A kernel that repeats `body` `rounds` times; %i counts. %rs is the address
+/// of 16 bytes of shared memory of this thread, and of a row of its warp's
+/// matrices; %rw that of 4 bytes, which neighbours have next to each other.
 std::string loop(const std::string &body, unsigned rounds) {
   return std::string(kHeader) +
          ".visible .entry bench(.param .u64 out)\n{\n"
          ".reg .pred %p<4>;\n.reg .b32 %r<64>;\n.reg .f32 %f<64>;\n"
-         ".reg .b64 %rd<4>;\n.reg .b32 %i, %rs, %rm, %thread;\n"
+         ".reg .b64 %rd<4>;\n.reg .b32 %i, %rs, %rw, %thread;\n"
          ".shared .align 16 .b8 tile[8192];\n"
          "mov.u32 %thread, %tid.x;\nmov.u32 %r1, %thread;\n"
          "mov.u32 %r2, 3;\ncvt.rn.f32.s32 %f1, %r1;\n"
          "mov.f32 %f2, 0f3F000000;\nmov.u32 %rs, tile;\n"
+         "mad.lo.s32 %rw, %thread, 4, %rs;\n"
          "mad.lo.s32 %rs, %thread, 16, %rs;\n"
          "st.shared.v4.b32 [%rs], {%r1,%r2,%r1,%r2};\n"
-         "st.shared.v4.b32 [%rs+2048], {%r1,%r2,%r1,%r2};\n"
-         "bar.sync 0;\nmov.u32 %rm, %rs;\n"
+         "st.shared.b32 [%rw+4096], %r1;\nbar.sync 0;\n"
          "mov.b32 %r10, 0x3e003c00;\nmov.b32 %r11, 0x3e003c00;\n"
          "mov.b32 %r12, 0x3e003c00;\nmov.b32 %r13, 0x3e003c00;\n"
          "mov.b32 %r14, 0x3e003c00;\nmov.b32 %r15, 0x3e003c00;\n"
@@ -244,19 +244,19 @@ int main(int argc, char **argv) {
                 repeat(8, "ex2.approx.ftz.f32 %f1, %f2;\n"
                           "mul.f32 %f2, %f1, 0f3F000000;\n"),
                 50000);
-  ok &=
-      measure("ld.shared.b32", repeat(16, "ld.shared.b32 %r3, [%rs];\n"), 1500);
+  ok &= measure("ld.shared.b32", repeat(16, "ld.shared.b32 %r3, [%rw+4096];\n"),
+                1500);
   ok &=
       measure("ld.shared.v4",
               repeat(16, "ld.shared.v4.b32 {%r3,%r4,%r5,%r6}, [%rs];\n"), 1500);
-  ok &=
-      measure("st.shared.b32", repeat(16, "st.shared.b32 [%rs], %r1;\n"), 1500);
+  ok &= measure("st.shared.b32", repeat(16, "st.shared.b32 [%rw+4096], %r1;\n"),
+                1500);
   ok &=
       measure("st.shared.v4",
               repeat(16, "st.shared.v4.b32 [%rs], {%r1,%r2,%r1,%r2};\n"), 1500);
   ok &= measure("ldmatrix.x4",
                 repeat(16, "ldmatrix.sync.aligned.m8n8.x4.shared.b16 "
-                           "{%r3,%r4,%r5,%r6}, [%rm];\n"),
+                           "{%r3,%r4,%r5,%r6}, [%rs];\n"),
                 1500);
   for (std::string type : {"f16", "bf16"}) {
     std::string body;
