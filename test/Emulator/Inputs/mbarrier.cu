@@ -289,7 +289,6 @@ extern "C" __global__ void bulk_reduce(const int *x, uint32_t *add, int *most,
                  "[%0], [%1], 512;" ::"l"(most),
                  "r"(sharedAddress(words))
                  : "memory");
-    bulkCommit();
     asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 "
                  "[%0], [%1], 512;" ::"l"(sum),
                  "r"(sharedAddress(reals))

@@ -251,18 +251,22 @@ extern "C" __global__ void __launch_bounds__(384, 1)
       const int rowK = blockIdx.y * tiles * 64;
       arriveExpectTx(sharedAddress(&fullQ), 16384);
       tensorLoad2(tileQ, &q, 0, rowQ, sharedAddress(&fullQ));
+auto load = [&](uint64_t *full, uint64_t *empty, uint32_t to,
+                      const CUtensorMap *map, int j) {
+        const int s = j & 1;
+        if (j > 1)
+          wait(sharedAddress(&empty[s]), ~(j >> 1) & 1);
+        arriveExpectTx(sharedAddress(&full[s]), 8192);
+        tensorLoad2(to + s * 8192, map, 0, rowK + j * 64,
+                    sharedAddress(&full[s]));
+      };
+      load(fullK, emptyK, tilesK, &k, 0);
 #pragma unroll 1
-      for (int j = 0; j < tiles; ++j) {
-        const int s = j & 1, free = ~(j >> 1) & 1;
-        wait(sharedAddress(&emptyK[s]), free);
-        arriveExpectTx(sharedAddress(&fullK[s]), 8192);
-        tensorLoad2(tilesK + s * 8192, &k, 0, rowK + j * 64,
-                    sharedAddress(&fullK[s]));
-        wait(sharedAddress(&emptyV[s]), free);
-        arriveExpectTx(sharedAddress(&fullV[s]), 8192);
-        tensorLoad2(tilesV + s * 8192, &v, 0, rowK + j * 64,
-                    sharedAddress(&fullV[s]));
+      for (int j = 1; j < tiles; ++j) {
+        load(fullK, emptyK, tilesK, &k, j);
+        load(fullV, emptyV, tilesV, &v, j - 1);
       }
+      load(fullV, emptyV, tilesV, &v, tiles - 1);
     }
   } else {
     moreRegisters<240>();

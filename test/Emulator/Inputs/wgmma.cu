@@ -85,8 +85,6 @@ DEVICE void gemm(const uint32_t *a, const uint32_t *b, D *c, int bytes,
   D d[N] = {};
 #pragma unroll 1
   for (int at = 0; at < bytes; at += 128) {
-    if (at > 0)
-      __syncthreads();
 #pragma unroll 1
     for (int i = threadIdx.x; i < 64 * 32; i += 128) {
       const int row = i / 32, byte = i % 32 * 4;
@@ -102,6 +100,7 @@ DEVICE void gemm(const uint32_t *a, const uint32_t *b, D *c, int bytes,
       multiply<T>(d, kMajorDescriptor(sharedAddress(sa), step, span),
                   kMajorDescriptor(sharedAddress(sb), step, span), 1);
     wgmmaCommit();
+    // It is over for all four warps: the tiles are free.
     wgmmaWait<0>();
   }
 #pragma unroll
@@ -195,8 +194,6 @@ extern "C" __global__ void __launch_bounds__(128)
     d[i] = 1e30f;
 #pragma unroll 1
   for (int at = 0; at < k; at += 64) {
-    if (at > 0)
-      __syncthreads();
 #pragma unroll 1
     for (int i = threadIdx.x; i < 64 * 32; i += 128) {
       const int row = i / 32, byte = i % 32 * 4;
@@ -218,7 +215,7 @@ extern "C" __global__ void __launch_bounds__(128)
                    kMajorDescriptor(sharedAddress(sb), step, span),
                    at + step > 0);
       wgmmaCommit();
-      // The fragment's registers are written again.
+      // The fragment's registers, and the tile, are written again.
       wgmmaWait<0>();
     }
   }

@@ -84,6 +84,80 @@ Subject copyPipeline(const char *kernel) {
           }};
 }
 
+Subject bulkRing() {
+  std::vector<int> x = someInts(5 * 256, 0, 99);
+  return {
+      "mbarrier.ptx", "bulk_ring", "",
+      [=](KernelRun &run) {
+        run.in(std::vector<float>(x.begin(), x.end())).out<float>(64).value(5);
+        onHopper(run, 1, 96);
+      },
+      [=](KernelRun &run) {
+        return difference(run, "arg1", generate<float>(64, [&](size_t t) {
+                            int sum = 0;
+                            for (unsigned i = 0; i < 5; ++i)
+                              for (unsigned e = 0; e < 4; ++e)
+                                sum +=
+                                    int(e + 1) * x[i * 256 + e * 64 + 63 - t];
+                            return sum;
+                          }));
+      }};
+}
+
+Subject bulkStore() {
+  std::vector<int> x = someInts(5 * 128, 0, 99);
+  return {"mbarrier.ptx", "bulk_store", "",
+          [=](KernelRun &run) {
+            run.in(std::vector<float>(x.begin(), x.end()))
+                .out<float>(x.size())
+                .out<float>(1)
+                .value(5);
+            onHopper(run, 1, 128);
+          },
+          [=](KernelRun &run) {
+            auto y = generate<float>(x.size(), [&](size_t i) {
+              return 2 * x[i / 128 * 128 + 127 - i % 128];
+            });
+            float sum = 0;
+            for (size_t i = 0; i < y.size(); i += 16)
+              sum += y[i];
+            std::string wrong = difference(run, "arg1", y);
+            return wrong.empty() ? difference<float>(run, "arg2", {sum})
+                                 : wrong;
+          }};
+}
+
+Subject bulkReduce() {
+  std::vector<int> x = someInts(3 * 128, 0, 60);
+  return {"mbarrier.ptx", "bulk_reduce", "",
+          [=](KernelRun &run) {
+            run.in(x)
+                .in(std::vector<uint32_t>(128, 5))
+                .in(std::vector<int>(128, 30))
+                .in(std::vector<float>(128, -1))
+                .in(std::vector<uint16_t>(128, 0x4000)); // 2.0
+            onHopper(run, 3, 128);
+          },
+          [=](KernelRun &run) -> std::string {
+            std::vector<uint32_t> add(128, 5);
+            std::vector<int> most(128, 30);
+            std::vector<float> sum(128, -1), halves(128, 2);
+            for (size_t i = 0; i < x.size(); ++i) {
+              add[i % 128] += unsigned(x[i]);
+              most[i % 128] = std::max(most[i % 128], x[i]);
+              sum[i % 128] += float(x[i]);
+              halves[i % 128] += float(x[i]);
+            }
+            for (std::string wrong :
+                 {difference(run, "arg1", add), difference(run, "arg2", most),
+                  difference(run, "arg3", sum),
+                  difference(run, "arg4", bf16Bits(halves))})
+              if (!wrong.empty())
+                return wrong;
+            return "";
+          }};
+}
+
 Subject storeMatrices() {
   return {"mbarrier.ptx", "store_matrices", "",
           [](KernelRun &run) {
@@ -133,6 +207,24 @@ Subject electOne() {
           }};
 }
 
+Subject warpgroupRelay() {
+  std::vector<int> x = someInts(6 * 128, 0, 99);
+  return {"mbarrier.ptx", "warpgroup_relay", "",
+          [=](KernelRun &run) {
+            run.in(x).out<int>(x.size()).value(6);
+            onHopper(run, 1, 384);
+          },
+          [=](KernelRun &run) {
+            std::vector<int> running(128), y(x.size());
+            for (size_t i = 0; i < 6; ++i)
+              for (size_t t = 0; t < 128; ++t) {
+                int v = x[i * 128 + 127 - t];
+                y[i * 128 + t] = running[(t + i) % 128] += v * v;
+              }
+            return difference(run, "arg1", y);
+          }};
+}
+
 Subject dependent() {
   std::vector<int> x = someInts(256, 0, 999);
   return {"mbarrier.ptx", "dependent", "",
@@ -155,7 +247,11 @@ std::vector<Subject> test::barrierSubjects() {
           barrierForms(),
           copyPipeline("copy_pipeline_noinc"),
           copyPipeline("copy_pipeline_inc"),
+          bulkRing(),
+          bulkStore(),
+          bulkReduce(),
           storeMatrices(),
           electOne(),
+          warpgroupRelay(),
           dependent()};
 }

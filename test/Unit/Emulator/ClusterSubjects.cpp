@@ -77,6 +77,23 @@ Subject remoteReduce() {
           }};
 }
 
+Subject bulkPush() {
+  std::vector<int> x = someInts(4 * 128, 0, 999);
+  return {"cluster.ptx", "bulk_push", "",
+          [=](KernelRun &run) {
+            run.in(x).out<int>(x.size());
+            onHopper(run, 4, 128, 4);
+          },
+          [=](KernelRun &run) {
+            return difference(run, "arg1",
+                              generate<int>(x.size(), [&](size_t i) {
+                                size_t cta = i / 128, j = 127 - i % 128;
+                                return 7 * x[(cta + 3) % 4 * 128 + j] + int(j) +
+                                       x[(cta + 2) % 4 * 128 + j];
+                              }));
+          }};
+}
+
 Subject clusterPlaces() {
   return {"cluster.ptx", "cluster_places", "",
           [](KernelRun &run) {
@@ -99,5 +116,6 @@ Subject clusterPlaces() {
 } // namespace
 
 std::vector<Subject> test::clusterSubjects() {
-  return {neighbourSum(), remoteRing(), remoteReduce(), clusterPlaces()};
+  return {neighbourSum(), remoteRing(), remoteReduce(), bulkPush(),
+          clusterPlaces()};
 }

@@ -46,6 +46,10 @@ std::string nameOf(const ::testing::TestParamInfo<Subject> &info) {
   INSTANTIATE_TEST_SUITE_P(group, Kernels, ::testing::ValuesIn(subjects()),    \
                            nameOf)
 ALL_OF(Barrier, barrierSubjects);
+ALL_OF(TensorMap, tensorMapSubjects);
 ALL_OF(Cluster, clusterSubjects);
+ALL_OF(Wgmma, wgmmaSubjects);
+ALL_OF(Specialised, specialisedSubjects);
+ALL_OF(Tcgen05, tcgen05Subjects);
 
 } // namespace

@@ -134,8 +134,16 @@ inline void onHopper(KernelRun &run, uint32_t grid, uint32_t block,
 std::vector<Subject> ampereSubjects();
 /// mbarrier.ptx.
 std::vector<Subject> barrierSubjects();
+/// tma.ptx.
+std::vector<Subject> tensorMapSubjects();
 /// cluster.ptx.
 std::vector<Subject> clusterSubjects();
+/// wgmma.ptx.
+std::vector<Subject> wgmmaSubjects();
+/// specialised.ptx.
+std::vector<Subject> specialisedSubjects();
+/// tcgen05.ptx.
+std::vector<Subject> tcgen05Subjects();
 
 } // namespace flash::emu::test
 
