@@ -19,6 +19,7 @@ TensorMemory::TensorMemory()
 }
 
 void TensorMemory::reset() {
+  lateRows.clear();
   // Not zero: what a kernel reads without writing must not look sensible.
   std::fill(cells.begin(), cells.end(), ~0u);
   for (Unit &unit : units) {
