@@ -75,6 +75,7 @@ private:
   void place();
   void findUninitialised();
   void findWarpgroupRegisters();
+  void findTensorLoads();
   bool assignRows(std::string &message);
 
   template <typename F> void forUses(const Meta &meta, F f) {
@@ -379,6 +380,75 @@ void Layout::findWarpgroupRegisters() {
   }
 }
 
+/// Finds what touches a register between a tcgen05.ld of it and the next
+/// tcgen05.wait::ld: wrong, but for moves, whose copies come with the original.
+void Layout::findTensorLoads() {
+  size_t registers = decoder.registerTypes.size();
+  auto transfer = [&](const Inst &inst, const Meta &meta, BitSet &state) {
+    if (meta.tensorWait)
+      state = BitSet(registers);
+    bool copies = false;
+    if (meta.plainMove)
+      forUses(meta, [&](uint32_t r) { copies |= state.test(r); });
+    bool guarded = inst.guard != kTrueMask;
+    forDefs(meta, [&](uint32_t r) {
+      if (meta.tensorLoad || copies)
+        state.set(r);
+      else if (!guarded)
+        state.clear(r);
+    });
+  };
+  std::vector<BitSet> in(blocks.size(), BitSet(registers));
+  bool changed = std::any_of(program.meta.begin(), program.meta.end(),
+                             [](const Meta &meta) { return meta.tensorLoad; });
+  while (changed) {
+    changed = false;
+    for (uint32_t b : order) {
+      BitSet state = in[b];
+      auto [first, last] = range[b];
+      for (uint32_t pc = first; pc < last; ++pc)
+        transfer(program.code[pc], program.meta[pc], state);
+      for (uint32_t to : blocks[b].successors)
+        changed |= in[to].unite(state);
+    }
+  }
+  BitSet loading(registers);
+  std::vector<uint32_t> touching;
+  bool wrong = false;
+  for (uint32_t b : order) {
+    BitSet state = in[b];
+    auto [first, last] = range[b];
+    for (uint32_t pc = first; pc < last; ++pc) {
+      const Meta &meta = program.meta[pc];
+      bool touches = meta.tensorLoad || meta.tensorWait;
+      auto look = [&](uint32_t r) {
+        if (!state.test(r))
+          return;
+        loading.set(r);
+        touches = true;
+        wrong |= !meta.tensorLoad && !meta.plainMove;
+      };
+      forUses(meta, look);
+      forDefs(meta, look);
+      if (touches)
+        touching.push_back(pc);
+      transfer(program.code[pc], meta, state);
+      if (meta.plainMove)
+        forDefs(meta, [&](uint32_t r) {
+          if (state.test(r))
+            loading.set(r);
+        });
+    }
+  }
+  if (!wrong)
+    return;
+  program.loadNumber.assign(registers, ~0u);
+  loading.forEach(
+      [&](size_t r) { program.loadNumber[r] = program.loadRegisters++; });
+  for (uint32_t pc : touching)
+    program.code[pc].flags |= kTensorLoad;
+}
+
 bool Layout::assignRows(std::string &message) {
   size_t registers = decoder.registerTypes.size();
   std::vector<BitSet> liveIn(blocks.size(), BitSet(registers));
@@ -512,6 +582,7 @@ bool Layout::run(std::string &message) {
   place();
   findUninitialised();
   findWarpgroupRegisters();
+  findTensorLoads();
   return assignRows(message);
 }
 

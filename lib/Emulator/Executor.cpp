@@ -12,6 +12,7 @@
 #include "Executor.h"
 #include "Cluster.h"
 #include "Lanes.h"
+#include "TensorUse.h"
 #include "WarpgroupMatrix.h"
 
 #include <algorithm>
@@ -80,7 +81,7 @@ void flash::emu::findRuns(Program &program) {
   uint32_t length = 0;
   for (size_t pc = program.code.size(); pc-- > 0;) {
     Inst &inst = program.code[pc];
-    bool inside = inst.kind == Kind::Plain && !(inst.flags & (kTracked | kWarpgroup));
+    bool inside = inst.kind == Kind::Plain && !(inst.flags & (kTracked | kWarpgroup | kTensorLoad));
     length = inside ? length + 1 : 0;
     program.runs[pc] = length;
     if (inst.flags & kLeader)
@@ -124,6 +125,8 @@ void Cta::runWarp(Warp &warp, uint32_t quantum) {
           trackRegisters(warp, inst, inst.kind == Kind::Branch ? active : mask);
         if (inst.flags & kWarpgroup)
           trackWarpgroup(warp, inst, mask);
+        if (inst.flags & kTensorLoad)
+          trackTensorLoads(warp, inst, mask);
         switch (inst.kind) {
         case Kind::Plain:
         case Kind::Memory:

@@ -138,6 +138,7 @@ struct alignas(64) Warp {
   bool timedOut = false;
   std::vector<Group> groups;
   std::vector<uint32_t> initialised; ///< Masks of tracked registers.
+  std::vector<uint32_t> loading; ///< Masks of Program::loadNumber registers.
   std::byte *local = nullptr;        ///< [lane][localBytes]
   Buffer *lastBuffer = nullptr;      ///< Where the last global access hit.
   AsyncQueue async;

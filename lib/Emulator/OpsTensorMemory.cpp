@@ -209,16 +209,10 @@ void runLoad(Warp &warp, const Inst &inst, uint32_t mask) {
                        "tensor memory");
     noteTensorAccess(warp, inst, mask, *warp.cta, fragment.ranges[i], false);
   }
-  TensorMemory &memory = tensorMemory(*warp.cta);
-  bool late = warp.cta->launch.config->async != AsyncMode::Eager;
+  const TensorMemory &memory = tensorMemory(*warp.cta);
   const uint32_t *registers = &warp.program->extra[inst.extra];
   for (unsigned r = 0; r < fragment.registers; ++r) {
     uint32_t *row = targetRow<uint32_t>(warp, registers[r]);
-    if (late) {
-      memory.lateRows.push_back({uint16_t(warp.agent), mask, row, {}});
-      std::fill(row, row + 32, ~0u);
-      row = memory.lateRows.back().values.data();
-    }
     forLanes(mask, [&](unsigned t) {
       FragmentCell at = fragment.cell(t, r);
       uint32_t value = memory.seen(at.lane, at.column);
@@ -316,6 +310,7 @@ bool decodeFragment(Decoder &d, bool isLoad) {
   for (uint32_t reg : registers)
     d.pushExtra(reg);
   setAligned(d);
+  d.meta.tensorLoad = isLoad;
   d.setHandler(isLoad ? runLoad : runStore);
   return true;
 }
@@ -326,17 +321,6 @@ bool decodeFragment(Decoder &d, bool isLoad) {
 
 void runWaitLoad(Warp &warp, const Inst &, uint32_t) {
   settleTensorAccesses(warp, false);
-  if (!warp.cta->tensor)
-    return;
-  auto isMine = [&](const TensorMemory::LateRow &late) {
-    return late.warp == warp.agent;
-  };
-  std::vector<TensorMemory::LateRow> &late = warp.cta->tensor->lateRows;
-  for (const TensorMemory::LateRow &entry : late)
-    if (isMine(entry))
-      forLanes(entry.lanes,
-               [&](unsigned lane) { entry.row[lane] = entry.values[lane]; });
-  std::erase_if(late, isMine);
 }
 void runWaitStore(Warp &warp, const Inst &, uint32_t) {
   settleTensorAccesses(warp, true);
@@ -398,6 +382,7 @@ bool flash::emu::decodeTensorStore(Decoder &d) {
 
 bool flash::emu::decodeTensorWaitLoad(Decoder &d) {
   setAligned(d);
+  d.meta.tensorWait = true;
   d.setHandler(runWaitLoad);
   return takeSyncAligned(d) && d.expectOperands(0, 0);
 }

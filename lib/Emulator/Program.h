@@ -48,6 +48,7 @@ enum : uint8_t {
   kAligned = 8, ///< Needs every live lane of the warp.
   // 16: see Scheduler.h.
   kWarpgroup = 32, ///< Touches a register that some wgmma uses; is none.
+  kTensorLoad = 64, ///< Concerns registers that a tcgen05.ld may still write.
 };
 
 /// Operands are byte offsets into the warp's register file, where rows hold 32
@@ -93,6 +94,7 @@ struct Meta {
   bool select = false; ///< selp: its third use says which of the others counts.
   bool plainMove = false; ///< mov of a register or constant, bit for bit.
   bool warpgroup = false; ///< wgmma.mma_async.
+  bool tensorLoad = false, tensorWait = false; ///< tcgen05.ld, .wait::ld.
   /// wgmma: its first uses, which matter only where scale-d is true.
   uint16_t optionalUses = 0;
   uint32_t tensorFlops = 0;
@@ -136,6 +138,11 @@ struct Program {
   /// Registers whose values wgmma reads or writes, directly or through moves:
   /// register number -> their own number, ~0 for others; and their rows.
   std::vector<uint32_t> warpgroupNumber, warpgroupRows;
+  /// Registers that something may touch between a tcgen05.ld of them and its
+  /// wait: register number -> their own number, ~0 for others; empty if there
+  /// are none.
+  std::vector<uint32_t> loadNumber;
+  uint32_t loadRegisters = 0;
   /// `.const` image, addressed from 0.
   std::vector<std::byte> constImage;
   /// `.global` variables that the kernel names. Their addresses are fixed

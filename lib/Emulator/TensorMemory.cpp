@@ -19,7 +19,6 @@ TensorMemory::TensorMemory()
 }
 
 void TensorMemory::reset() {
-  lateRows.clear();
   // Not zero: what a kernel reads without writing must not look sensible.
   std::fill(cells.begin(), cells.end(), ~0u);
   for (Unit &unit : units) {

@@ -155,16 +155,6 @@ public:
   void setPending(const TensorRange &range, uint32_t operation);
   void clearPending(const TensorRange &range, uint32_t operation);
 
-  /// What a load puts into a register at its wait::ld; until then the register
-  /// holds all ones. Nothing is late in eager mode.
-  struct LateRow {
-    uint16_t warp;
-    uint32_t lanes;
-    uint32_t *row;
-    std::array<uint32_t, 32> values;
-  };
-  std::vector<LateRow> lateRows;
-
 private:
   struct Unit {
     uint32_t pending = 0; ///< The last operation that is to write it.

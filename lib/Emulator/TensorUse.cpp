@@ -206,6 +206,34 @@ void flash::emu::checkTensorWritten(Warp &warp, const Inst &inst,
                        ", which nobody has written");
 }
 
+void flash::emu::trackTensorLoads(Warp &warp, const Inst &inst, uint32_t mask) {
+  const Program &program = *warp.program;
+  const Meta &meta = program.meta[warp.pcOf(inst)];
+  if (meta.tensorWait) {
+    for (uint32_t &state : warp.loading)
+      state &= ~mask;
+    return;
+  }
+  uint32_t touched = 0, copied = 0;
+  auto loadingOf = [&](uint32_t reg) -> uint32_t * {
+    uint32_t number = program.loadNumber[reg];
+    return number == ~0u ? nullptr : &warp.loading[number];
+  };
+  for (uint32_t i = 0; i < meta.uses; ++i)
+    if (uint32_t *state = loadingOf(program.registerLists[meta.firstUse + i]))
+      (meta.plainMove ? copied : touched) |= *state & mask;
+  for (uint32_t i = 0; i < meta.defs; ++i)
+    if (uint32_t *state = loadingOf(program.registerLists[meta.firstDef + i])) {
+      if (!meta.tensorLoad)
+        touched |= *state & mask;
+      *state = (*state & ~mask) | (meta.tensorLoad ? mask : copied);
+    }
+  if (touched && warp.cta->wants(IssueKind::RegisterHazard, warp, &inst))
+    warp.cta->report(IssueKind::RegisterHazard, warp, &inst, touched,
+                     "a register that a tcgen05.ld is still to write: expected "
+                     "tcgen05.wait::ld in between");
+}
+
 void flash::emu::checkTensorLeak(Cta &cta, const Warp &warp) {
   if (!cta.tensor || !cta.tensor->anyAllocated() || cta.launch.stop)
     return;

@@ -48,6 +48,10 @@ void settleTensorAccesses(Warp &warp, bool isWrite);
 void noteTensorRelease(Warp &warp, const Inst &inst, uint32_t lanes,
                        const TensorRange &range);
 
+/// Before an instruction with kTensorLoad: keeps track of registers that a
+/// tcgen05.ld is still to write, and reports who touches one.
+void trackTensorLoads(Warp &warp, const Inst &inst, uint32_t mask);
+
 /// All threads of `cta`, `warp` last, have ended: reports what it has not given
 /// back (PTX ISA, "tcgen05.alloc": all of it must be deallocated).
 void checkTensorLeak(Cta &cta, const Warp &warp);
