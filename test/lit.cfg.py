@@ -103,6 +103,7 @@ flash_tools = [
     "flash-emulate",
     "flash-lsp-server",
     "flash-fuzz",
+    "flash-ptx-fuzz",
 ]
 for tool in flash_tools:
     if os.access(os.path.join(config.flash_tools_dir, tool), os.X_OK):
