@@ -1,114 +1,21 @@
-//===- BulkIssue.cpp - Issuing bulk and tensor copies -----------*- C++ -*-===//
+//===- BulkIssue.cpp - Issuing bulk copies ----------------------*- C++ -*-===//
 //
 // Part of the Flash project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#include "BulkIssue.h"
-#include "AsyncBulk.h"
-#include "Cluster.h"
-#include "Lanes.h"
-#include "MemoryAccess.h"
-#include "TensorBox.h"
+#include "BulkIssuer.h"
 
 #include <algorithm>
-#include <cstring>
 
 using namespace flash::emu;
-
-namespace {
-
-/// Bytes of shared memory that an operation moves.
-struct SharedRange {
-  uint32_t offset = 0; ///< In Cluster::shared.
-  uint32_t bytes = 0;
-};
-
-/// What one lane issues. Members that return false have ended the launch with
-/// a report.
-class Issuer {
-public:
-  Issuer(Warp &warp, const Inst &inst, unsigned lane)
-      : warp(warp), inst(inst), lane(lane), cta(*warp.cta),
-        cluster(cta.cluster) {
-    std::memcpy(&form, &warp.program->extra[inst.extra], sizeof(form));
-    op.warp = &warp;
-    op.lane = uint8_t(lane);
-    op.pc = warp.pcOf(inst);
-    op.reduce = BulkReduce(inst.n);
-    op.type = BulkType(inst.sub);
-  }
-
-  bool load();
-  bool push();
-  bool store();
-  bool prefetch();
-  bool tensorLoad();
-  bool tensorStore();
-  bool tensorPrefetch();
-
-private:
-  bool fail(IssueKind kind, std::string message) {
-    cta.fatal(kind, warp, &inst, 1u << lane,
-              "lane " + std::to_string(lane) + ": " + message);
-    return false;
-  }
-  uint64_t addressOf(const BulkAddress &address) const {
-    if (address.narrow)
-      return uint32_t(sourceRow<uint32_t>(warp, address.base)[lane] +
-                      sourceRow<uint32_t>(warp, address.offset)[lane]);
-    return sourceRow<uint64_t>(warp, address.base)[lane] +
-           sourceRow<uint64_t>(warp, address.offset)[lane];
-  }
-  uint32_t value(uint32_t row) const {
-    return sourceRow<uint32_t>(warp, row)[lane];
-  }
-
-  bool sizeOf(uint32_t &bytes);
-  bool shared(const BulkAddress &address, const char *role, uint64_t bytes,
-              uint32_t align, bool isWrite, uint32_t &offset);
-  bool global(uint64_t address, uint32_t bytes, bool isWrite, BulkMove &move);
-  bool barrier(uint32_t &offset);
-  bool mapAndCoordinates(const BulkAddress &address);
-  bool box(const BulkAddress &address, bool isWrite, SharedRange &range);
-  bool typeOfMap();
-
-  void issueTo(SharedRange to, uint32_t barrier);
-  bool multicast(SharedRange to, uint32_t barrier);
-  void issueToGlobal(SharedSet from);
-  void report(const Finding &finding, bool isWrite) {
-    if (finding.kind != Finding::None)
-      reportFinding(warp, inst, lane, finding, isWrite);
-  }
-  Accessor who() const {
-    return {uint16_t(warp.agent), uint8_t(lane), false, op.pc};
-  }
-  uint32_t startOp(Checker &checker) const {
-    return checker.startOp(who(), op.reduce != BulkReduce::None);
-  }
-  void countGlobal(bool isWrite);
-  void countShared(uint64_t bytes, bool isWrite);
-
-  Warp &warp;
-  const Inst &inst;
-  const unsigned lane;
-  Cta &cta;
-  Cluster &cluster;
-  BulkForm form;
-  BulkOp op;
-  TensorMapSpec spec;
-  int32_t coordinates[kMaxTensorRank] = {};
-  std::vector<BoxSegment> segments;
-  /// Global side of `op.moves`, for the counters.
-  std::vector<std::pair<uint64_t, uint32_t>> globalRanges;
-};
 
 //===----------------------------------------------------------------------===//
 // Operands
 //===----------------------------------------------------------------------===//
 
-bool Issuer::sizeOf(uint32_t &bytes) {
+bool BulkIssuer::sizeOf(uint32_t &bytes) {
   bytes = value(form.size);
   if (bytes % 16 == 0)
     return true;
@@ -118,9 +25,9 @@ bool Issuer::sizeOf(uint32_t &bytes) {
 }
 
 /// Resolves [address, address + bytes) of shared memory.
-bool Issuer::shared(const BulkAddress &address, const char *role,
-                    uint64_t bytes, uint32_t align, bool isWrite,
-                    uint32_t &offset) {
+bool BulkIssuer::shared(const BulkAddress &address, const char *role,
+                        uint64_t bytes, uint32_t align, bool isWrite,
+                        uint32_t &offset) {
   uint64_t first = addressOf(address);
   if (first % align)
     return fail(IssueKind::Misaligned,
@@ -147,8 +54,8 @@ bool Issuer::shared(const BulkAddress &address, const char *role,
 
 /// Resolves [address, address + bytes) of global memory and fills that side of
 /// `move`; checks races and initialisation.
-bool Issuer::global(uint64_t address, uint32_t bytes, bool isWrite,
-                    BulkMove &move) {
+bool BulkIssuer::global(uint64_t address, uint32_t bytes, bool isWrite,
+                        BulkMove &move) {
   Launch &launch = cta.launch;
   Buffer *buffer = warp.lastBuffer;
   auto holds = [&](const Buffer *b) {
@@ -210,68 +117,9 @@ bool Issuer::global(uint64_t address, uint32_t bytes, bool isWrite,
   return true;
 }
 
-bool Issuer::barrier(uint32_t &offset) {
+bool BulkIssuer::barrier(uint32_t &offset) {
   return shared(form.barrier, "mbarrier", 8, 8, true, offset) &&
          cluster.mbarriers.check(warp, inst, 1u << lane, offset);
-}
-
-/// Reads the tensor map (PTX ISA: in .param, .const or .global memory) and the
-/// coordinates.
-bool Issuer::mapAndCoordinates(const BulkAddress &address) {
-  uint64_t at = addressOf(address);
-  if (at % 64)
-    return fail(IssueKind::Misaligned,
-                "tensor map: expected a multiple of 64, got address " +
-                    std::to_string(at));
-  if (at - kSharedWindow < kWindowBytes || at - kLocalWindow < kWindowBytes)
-    return fail(IssueKind::OutOfBounds,
-                "tensor map: expected an address in parameter, constant or "
-                "global memory");
-  Access access;
-  access.mask = 1u << lane;
-  access.bytes = 64;
-  const std::byte *bytes = nullptr;
-  for (unsigned half : {1, 0}) {
-    access.address[lane] = at + half * 64;
-    if (!resolve(warp, inst, StateSpace::Generic, access))
-      return false;
-    bytes = access.at[lane];
-  }
-  std::string error;
-  auto decoded = decodeTensorMap(bytes, error);
-  if (!decoded)
-    return fail(IssueKind::Launch, error);
-  spec = *decoded;
-  if (spec.rank != form.rank)
-    return fail(IssueKind::Launch,
-                "tensor map: expected rank " + std::to_string(form.rank) +
-                    " as the instruction, got " + std::to_string(spec.rank));
-  for (unsigned i = 0; i < spec.rank; ++i)
-    coordinates[i] = int32_t(value(form.coordinates[i]));
-  return true;
-}
-
-/// Finds the box's segments and checks its shared side.
-bool Issuer::box(const BulkAddress &address, bool isWrite, SharedRange &range) {
-  if (hasUnknownPitch(spec))
-    return fail(IssueKind::Unsupported,
-                "tensor map: expected rows of " +
-                    std::to_string(swizzleSpan(spec.swizzle)) +
-                    " bytes, the swizzle's span, got " +
-                    std::to_string(elementBytes(spec.type) * spec.box[0]) +
-                    " (how narrower rows lie is not documented)");
-  // A single narrow row may go anywhere in its line of 128 bytes.
-  uint64_t bytes = spec.boxBytes();
-  uint64_t needed = spec.swizzle == TensorMapSwizzle::None
-                        ? bytes
-                        : std::max<uint64_t>(bytes, swizzleSpan(spec.swizzle));
-  if (!shared(address, "shared address", needed, 128, isWrite, range.offset))
-    return false;
-  range.bytes = uint32_t(needed);
-  op.bytes = bytes;
-  // Offsets in the cluster agree with addresses in the bits of a swizzle.
-  boxSegments(spec, coordinates, range.offset, segments);
-  return true;
 }
 
 //===----------------------------------------------------------------------===//
@@ -279,7 +127,7 @@ bool Issuer::box(const BulkAddress &address, bool isWrite, SharedRange &range) {
 //===----------------------------------------------------------------------===//
 
 /// Issues `op`, whose moves go to `to` and complete on the mbarrier.
-void Issuer::issueTo(SharedRange to, uint32_t barrier) {
+void BulkIssuer::issueTo(SharedRange to, uint32_t barrier) {
   op.destination = cluster.ctas[cluster.rankOf(to.offset)].get();
   op.onBarrier = true;
   op.barrier = barrier;
@@ -295,7 +143,7 @@ void Issuer::issueTo(SharedRange to, uint32_t barrier) {
 
 /// The same bytes to the same place of every CTA in the mask, each counted on
 /// the mbarrier at the same place there (PTX ISA, ".multicast::cluster").
-bool Issuer::multicast(SharedRange to, uint32_t barrier) {
+bool BulkIssuer::multicast(SharedRange to, uint32_t barrier) {
   uint32_t mask = form.flags & BulkForm::kMulticast
                       ? value(form.ctaMask) & 0xffff
                       : 1u << cluster.rankOf(to.offset);
@@ -339,7 +187,7 @@ bool Issuer::multicast(SharedRange to, uint32_t barrier) {
 }
 
 /// Issues `op`, whose moves read `from`, into the lane's bulk group.
-void Issuer::issueToGlobal(SharedSet from) {
+void BulkIssuer::issueToGlobal(SharedSet from) {
   op.readsShared = true;
   op.group = cluster.bulk->groupOf(warp, lane);
   if (Checker *checker = cta.checker) {
@@ -356,7 +204,7 @@ void Issuer::issueToGlobal(SharedSet from) {
 // Counters
 //===----------------------------------------------------------------------===//
 
-void Issuer::countGlobal(bool isWrite) {
+void BulkIssuer::countGlobal(bool isWrite) {
   if (!warp.memory)
     return;
   MemoryCounts &counts = warp.memory[op.pc];
@@ -373,7 +221,7 @@ void Issuer::countGlobal(bool isWrite) {
   (isWrite ? counts.stored : counts.loaded)[unsigned(Space::Global)] += total;
 }
 
-void Issuer::countShared(uint64_t bytes, bool isWrite) {
+void BulkIssuer::countShared(uint64_t bytes, bool isWrite) {
   if (!warp.memory)
     return;
   MemoryCounts &counts = warp.memory[warp.pcOf(inst)];
@@ -387,7 +235,7 @@ void Issuer::countShared(uint64_t bytes, bool isWrite) {
 // Linear copies
 //===----------------------------------------------------------------------===//
 
-bool Issuer::load() {
+bool BulkIssuer::load() {
   uint32_t bytes, to, at;
   if (!sizeOf(bytes) || !shared(form.to, "destination", bytes, 16, true, to) ||
       !barrier(at))
@@ -411,7 +259,7 @@ bool Issuer::load() {
 }
 
 /// From shared memory to that of a CTA of the cluster.
-bool Issuer::push() {
+bool BulkIssuer::push() {
   uint32_t bytes, to, from, at;
   if (!sizeOf(bytes) || !shared(form.to, "destination", bytes, 16, true, to) ||
       !shared(form.from, "source", bytes, 16, false, from) || !barrier(at))
@@ -437,7 +285,7 @@ bool Issuer::push() {
   return multicast({to, bytes}, at);
 }
 
-bool Issuer::store() {
+bool BulkIssuer::store() {
   uint32_t bytes, from;
   if (!sizeOf(bytes) || !shared(form.from, "source", bytes, 16, false, from))
     return false;
@@ -462,7 +310,7 @@ bool Issuer::store() {
   return true;
 }
 
-bool Issuer::prefetch() {
+bool BulkIssuer::prefetch() {
   uint32_t bytes;
   if (!sizeOf(bytes))
     return false;
@@ -481,121 +329,26 @@ bool Issuer::prefetch() {
           describeGlobal(*cta.launch.buffers, cta.launch.variables, from));
 }
 
-//===----------------------------------------------------------------------===//
-// Tensor copies
-//===----------------------------------------------------------------------===//
-
-bool Issuer::tensorLoad() {
-  SharedRange to;
-  uint32_t at;
-  if (!mapAndCoordinates(form.from) || !box(form.to, true, to) || !barrier(at))
-    return false;
-  op.fill = fillPattern(spec);
-  op.fillBytes = uint8_t(elementBytes(spec.type));
-  op.loadedAs = spec.type;
-  op.moves.reserve(segments.size());
-  std::byte *base = cluster.shared.get();
-  for (const BoxSegment &segment : segments) {
-    BulkMove move;
-    move.to = base + segment.shared;
-    move.bytes = segment.bytes;
-    if (segment.inside && !global(segment.global, segment.bytes, false, move))
-      return false;
-    op.moves.push_back(move);
-  }
-  countGlobal(false);
-  countShared(op.bytes, true);
-  return multicast(to, at);
-}
-
-/// Reductions take the element type of the map.
-bool Issuer::typeOfMap() {
-  static constexpr std::pair<TensorMapType, BulkType> types[] = {
-      {TensorMapType::U32, BulkType::U32},
-      {TensorMapType::S32, BulkType::S32},
-      {TensorMapType::U64, BulkType::U64},
-      {TensorMapType::S64, BulkType::S64},
-      {TensorMapType::F16, BulkType::F16},
-      {TensorMapType::BF16, BulkType::BF16},
-      {TensorMapType::F32, BulkType::F32},
-      {TensorMapType::F32Ftz, BulkType::F32},
-      {TensorMapType::F64, BulkType::F64}};
-  for (auto [mapType, type] : types)
-    if (mapType == spec.type) {
-      op.type = type;
-      if (bulkReduceExists(op.reduce, type))
-        return true;
-    }
-  return fail(IssueKind::Unsupported,
-              "tensor map: the reduction does not exist for elements of type " +
-                  std::string(tensorMapTypeName(spec.type)));
-}
-
-bool Issuer::tensorStore() {
-  SharedRange from;
-  if (!mapAndCoordinates(form.to) || !box(form.from, false, from))
-    return false;
-  if (op.reduce != BulkReduce::None && !typeOfMap())
-    return false;
-  std::byte *base = cluster.shared.get();
-  uint64_t bytes = op.bytes;
-  op.bytes = 0;
-  // What lies outside the tensor is not read.
-  SharedSet set(from.offset, from.bytes);
-  for (const BoxSegment &segment : segments) {
-    if (!segment.inside)
-      continue;
-    BulkMove move;
-    move.from = base + segment.shared;
-    if (!global(segment.global, segment.bytes, true, move))
-      return false;
-    op.moves.push_back(move);
-    op.bytes += segment.bytes;
-    set.add(segment.shared, segment.bytes);
-  }
-  countGlobal(true);
-  countShared(bytes, false);
-  issueToGlobal(std::move(set));
-  return true;
-}
-
-bool Issuer::tensorPrefetch() { return mapAndCoordinates(form.from); }
-
-template <bool (Issuer::*Issue)()>
-void forEachLane(Warp &warp, const Inst &inst, uint32_t mask) {
-  for (uint32_t rest = mask; rest; rest &= rest - 1)
-    if (!(Issuer(warp, inst, unsigned(std::countr_zero(rest))).*Issue)())
-      return;
-}
-
-} // namespace
-
 void flash::emu::runBulkLoad(Warp &warp, const Inst &inst, uint32_t mask) {
-  forEachLane<&Issuer::load>(warp, inst, mask);
+  issueByLane<&BulkIssuer::load>(warp, inst, mask);
 }
+
 void flash::emu::runBulkPush(Warp &warp, const Inst &inst, uint32_t mask) {
-  forEachLane<&Issuer::push>(warp, inst, mask);
+  issueByLane<&BulkIssuer::push>(warp, inst, mask);
 }
+
 void flash::emu::runBulkStore(Warp &warp, const Inst &inst, uint32_t mask) {
-  forEachLane<&Issuer::store>(warp, inst, mask);
+  issueByLane<&BulkIssuer::store>(warp, inst, mask);
 }
+
 void flash::emu::runBulkPrefetch(Warp &warp, const Inst &inst, uint32_t mask) {
-  forEachLane<&Issuer::prefetch>(warp, inst, mask);
-}
-void flash::emu::runTensorLoad(Warp &warp, const Inst &inst, uint32_t mask) {
-  forEachLane<&Issuer::tensorLoad>(warp, inst, mask);
-}
-void flash::emu::runTensorStore(Warp &warp, const Inst &inst, uint32_t mask) {
-  forEachLane<&Issuer::tensorStore>(warp, inst, mask);
-}
-void flash::emu::runTensorPrefetch(Warp &warp, const Inst &inst,
-                                   uint32_t mask) {
-  forEachLane<&Issuer::tensorPrefetch>(warp, inst, mask);
+  issueByLane<&BulkIssuer::prefetch>(warp, inst, mask);
 }
 
 void flash::emu::runBulkWait(Warp &warp, const Inst &inst, uint32_t mask) {
   warp.cta->cluster.bulk->waitGroups(warp, mask, inst.imm, inst.n != 0);
 }
+
 void flash::emu::runBulkCommit(Warp &warp, const Inst &, uint32_t mask) {
   warp.cta->cluster.bulk->commit(warp, mask);
 }

@@ -1,4 +1,4 @@
-//===- BulkReduce.cpp - Element operations of cp.reduce.async.bulk -*- C++
+//===- BulkReduce.cpp - Elements of cp.reduce.async.bulk --------*- C++ -*-===//
 //-*-=//
 //
 // Part of the Flash project, under the Apache License v2.0 with LLVM

@@ -26,8 +26,8 @@ DecodeFn flash::emu::findDecoder(std::string_view root) {
     for (auto ops :
          {integerOps(), bitOps(), floatOps(), mathOps(), compareOps(),
           convertOps(), moveOps(), memoryOps(), atomicOps(), warpOps(),
-          warpgroupOps(), matrixOps(), asyncOps(), controlOps(), mbarrierOps(),
-          clusterOps(), tcgen05Ops(), registerOps()})
+          warpgroupOps(), matrixOps(), asyncOps(), tensorMapOps(), controlOps(),
+          mbarrierOps(), clusterOps(), tcgen05Ops(), registerOps()})
       for (const OpRow &row : ops)
         result.emplace(row.root, row.decode);
     return result;

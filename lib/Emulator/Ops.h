@@ -42,6 +42,7 @@ std::span<const OpRow> controlOps();
 std::span<const OpRow> mbarrierOps();
 std::span<const OpRow> clusterOps();
 std::span<const OpRow> tcgen05Ops();
+std::span<const OpRow> tensorMapOps();
 std::span<const OpRow> registerOps();
 
 /// Bulk and tensor copies; `cp`, `reduce`, `async` and `bulk` are consumed.

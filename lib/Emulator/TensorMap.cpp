@@ -162,6 +162,7 @@ std::optional<TensorMap> flash::emu::encodeTensorMap(const TensorMapSpec &spec,
   map.rank = uint8_t(spec.rank);
   map.interleave = uint8_t(spec.interleave);
   map.swizzle = uint8_t(spec.swizzle);
+  map.atomicity = uint8_t(map.swizzle > 3 ? map.swizzle - 3 : 0);
   map.fill = uint8_t(spec.fill);
   for (unsigned i = 0; i < spec.rank; ++i) {
     if (i + 1 < spec.rank)

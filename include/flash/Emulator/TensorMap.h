@@ -132,7 +132,8 @@ struct alignas(64) TensorMap {
   std::array<uint16_t, kMaxTensorRank> box = {};
   std::array<uint8_t, kMaxTensorRank> elementStrides = {};
   uint8_t type = 0, rank = 0, interleave = 0, swizzle = 0, fill = 0;
-  std::array<uint8_t, 40> reserved = {};
+  uint8_t atomicity = 0; ///< What tensormap.replace gave, for 128B.
+  std::array<uint8_t, 39> reserved = {};
 };
 static_assert(sizeof(TensorMap) == 128);
 

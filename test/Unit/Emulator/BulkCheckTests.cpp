@@ -126,7 +126,7 @@ TEST(BulkCheck, Misaligned) {
   auto with = [](const std::string &to, const std::string &from,
                  const std::string &size, const std::string &bar,
                  const std::string &message) {
-    Case test(expect(1024) +
+    Case test("mov.u32 %r10, 72;\n" + expect(1024) +
               "@!%p1 cp.async.bulk.shared::cluster.global.mbarrier::complete_tx"
               "::bytes [" +
               to + "], [" + from + "], " + size + ", [" + bar + "];\n");
@@ -135,7 +135,7 @@ TEST(BulkCheck, Misaligned) {
   with("%r2+8", "%rd1", "64", "%r3",
        "destination: expected a multiple of 16, got shared address ");
   with("%r2", "%rd1+4", "64", "%r3", "source: expected a multiple of 16");
-  with("%r2", "%rd1", "72", "%r3",
+  with("%r2", "%rd1", "%r10", "%r3",
        "size: expected a multiple of 16 bytes, got 72");
   with("%r2", "%rd1", "64", "%r3+4", "mbarrier: expected a multiple of 8");
   Case tensor(expect(1024) +

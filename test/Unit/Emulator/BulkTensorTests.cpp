@@ -212,4 +212,58 @@ TEST(BulkTensor, MapInGlobalMemory) {
   });
 }
 
+/// A kernel that makes its own map: replaces every field of one in shared
+/// memory, copies it to global memory and loads with it.
+TEST(BulkTensor, ReplacedMap) {
+  std::string replace;
+  for (auto [field, operands] :
+       {std::pair("global_address.shared::cta.b1024.b64", "%rd9"),
+        std::pair("rank.shared::cta.b1024.b32", "1"),
+        std::pair("box_dim.shared::cta.b1024.b32", "0, 32"),
+        std::pair("box_dim.shared::cta.b1024.b32", "1, %r20"),
+        std::pair("global_dim.shared::cta.b1024.b32", "0, 24"),
+        std::pair("global_dim.shared::cta.b1024.b32", "1, %r20"),
+        std::pair("global_stride.shared::cta.b1024.b64", "0, 512"),
+        std::pair("element_stride.shared::cta.b1024.b32", "1, 1"),
+        std::pair("elemtype.shared::cta.b1024.b32", "7"),
+        std::pair("interleave_layout.shared::cta.b1024.b32", "0"),
+        std::pair("swizzle_mode.shared::cta.b1024.b32", "3"),
+        std::pair("fill_mode.shared::cta.b1024.b32", "1")})
+    replace += std::string("@!%p1 tensormap.replace.tile.") + field +
+               " [%r5], " + operands + ";\n";
+  Case test("setp.lt.u32 %p4, %r1, 16;\nmov.u32 %r20, 4;\n"
+            "mad.wide.u32 %rd8, %r1, 8, %rd3;\nadd.s64 %rd9, %rd1, 4096;\n"
+            "mad.lo.u32 %r21, %r1, 8, %r5;\n"
+            "@%p4 ld.b64 %rd10, [%rd8];\n@%p4 st.shared.b64 [%r21], %rd10;\n"
+            "bar.sync 0;\n" +
+            replace +
+            "bar.sync 0;\nsetp.lt.u32 %p5, %r1, 32;\n@!%p5 bra COPIED;\n"
+            "tensormap.cp_fenceproxy.global.shared::cta.tensormap::generic."
+            "release.gpu.sync.aligned [%rd2], [%r5], 128;\n"
+            "fence.proxy.tensormap::generic.acquire.gpu [%rd2], 128;\n"
+            "COPIED:\nmov.b64 %rd3, %rd2;\n" +
+            expect(512) + tensorLoad("0", "0") + wait() +
+            "add.s64 %rd2, %rd2, 256;\n" + copyOut(512));
+  test.map = [](TensorMapSpec &spec, uint64_t in, uint64_t) {
+    spec.type = TensorMapType::U8;
+    spec.rank = 1;
+    spec.address = in;
+    spec.dims = {16};
+    spec.box = {16};
+  };
+  test.expectClean([&](const std::vector<uint32_t> &out) {
+    for (uint32_t j = 0; j < 4; ++j)
+      for (uint32_t i = 0; i < 32; ++i)
+        ASSERT_EQ(out[64 + swizzled(i, j)],
+                  i < 24 ? test.in[1024 + j * 128 + i] : 0x7fffffffu);
+  });
+  // Without the rank, what the instruction reads is of another rank.
+  Case wrong = test;
+  wrong.body.erase(wrong.body.find("@!%p1 tensormap.replace.tile.rank"),
+                   std::string("@!%p1 tensormap.replace.tile.rank.shared::cta."
+                               "b1024.b32 [%r5], 1;\n")
+                       .size());
+  wrong.expectIssue(AsyncMode::Eager, IssueKind::Launch, "got 1");
+}
+
 } // namespace
