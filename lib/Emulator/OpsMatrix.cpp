@@ -25,6 +25,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <immintrin.h>
 
 using namespace flash::emu;
 using syntax::Operand;
@@ -71,21 +72,25 @@ struct MmaForm {
 };
 constexpr size_t kFormBytes = 7;
 
+template <unsigned Bits>
+using Element =
+    std::conditional_t<Bits == 8, uint8_t,
+                       std::conditional_t<Bits == 16, uint16_t, uint32_t>>;
+
 /// Element bit patterns of A as a row-major 16 x k matrix, zero-extended.
 /// Register r of a whole fragment row is itself the row-major 8-row block of
 /// the matrix at rows 8 (r & 1), columns 4 per (r >> 1).
 template <unsigned Bits>
 void gatherA(const Warp &warp, const uint32_t *regs, unsigned count, unsigned k,
              uint32_t *out) {
-  constexpr unsigned per = 32 / Bits;
-  constexpr uint32_t keep = uint32_t((uint64_t(1) << Bits) - 1);
+  constexpr unsigned width = 128 / Bits;
   for (unsigned r = 0; r < count; ++r) {
-    const uint32_t *row = sourceRow<uint32_t>(warp, regs[r]);
-    uint32_t *block = out + 8 * (r & 1) * k + 4 * per * (r >> 1);
+    Element<Bits> elements[8 * width];
+    std::memcpy(elements, sourceRow<uint32_t>(warp, regs[r]), 128);
+    uint32_t *block = out + 8 * (r & 1) * k + width * (r >> 1);
     for (unsigned g = 0; g < 8; ++g)
-      for (unsigned t = 0; t < 4; ++t)
-        for (unsigned e = 0; e < per; ++e)
-          block[g * k + per * t + e] = row[4 * g + t] >> (e * Bits) & keep;
+      for (unsigned i = 0; i < width; ++i)
+        block[g * k + i] = elements[g * width + i];
   }
 }
 
@@ -94,14 +99,28 @@ template <unsigned Bits>
 void gatherB(const Warp &warp, const uint32_t *regs, unsigned count,
              uint32_t *out) {
   constexpr unsigned per = 32 / Bits;
-  constexpr uint32_t keep = uint32_t((uint64_t(1) << Bits) - 1);
+  const __m256i keep = _mm256_set1_epi32(int((uint64_t(1) << Bits) - 1));
+  const __m256i even = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
   for (unsigned r = 0; r < count; ++r) {
-    const uint32_t *row = sourceRow<uint32_t>(warp, regs[r]);
-    uint32_t *block = out + 4 * per * r * 8;
-    for (unsigned t = 0; t < 4; ++t)
+    // Lane 4 g + t holds column g: an 8 x 4 matrix to transpose.
+    const auto *in = sourceRow<__m256i>(warp, regs[r]);
+    __m256i g01 = _mm256_loadu_si256(in), g23 = _mm256_loadu_si256(in + 1),
+            g45 = _mm256_loadu_si256(in + 2), g67 = _mm256_loadu_si256(in + 3);
+    __m256i low = _mm256_unpacklo_epi32(g01, g23),
+            high = _mm256_unpackhi_epi32(g01, g23),
+            low4 = _mm256_unpacklo_epi32(g45, g67),
+            high4 = _mm256_unpackhi_epi32(g45, g67);
+    const __m256i byT[4] = {
+        _mm256_unpacklo_epi64(low, low4), _mm256_unpackhi_epi64(low, low4),
+        _mm256_unpacklo_epi64(high, high4), _mm256_unpackhi_epi64(high, high4)};
+    auto *block = reinterpret_cast<__m256i *>(out + 4 * per * r * 8);
+    for (unsigned t = 0; t < 4; ++t) {
+      __m256i column = _mm256_permutevar8x32_epi32(byT[t], even);
       for (unsigned e = 0; e < per; ++e)
-        for (unsigned g = 0; g < 8; ++g)
-          block[(per * t + e) * 8 + g] = row[4 * g + t] >> (e * Bits) & keep;
+        _mm256_storeu_si256(
+            block + per * t + e,
+            _mm256_and_si256(_mm256_srli_epi32(column, int(e * Bits)), keep));
+    }
   }
 }
 
@@ -149,24 +168,34 @@ void runMma(Warp &warp, const Inst &inst, uint32_t) {
   b.set(form.b, bBits, 8 * form.k);
   alignas(32) float c[16 * 8];
   bool halfC = form.cRegs == 2, halfD = form.dRegs == 2;
-  for (unsigned v = 0; v < 4; ++v) {
-    const uint32_t *row = sourceRow<uint32_t>(warp, cRegs[halfC ? v / 2 : v]);
+  // Rows 8 h to 8 h + 7: two neighbouring columns of every lane.
+  for (unsigned h = 0; h < 2; ++h) {
+    const uint32_t *left = sourceRow<uint32_t>(warp, cRegs[halfC ? h : 2 * h]);
+    const uint32_t *right =
+        halfC ? left : sourceRow<uint32_t>(warp, cRegs[2 * h + 1]);
+    float *out = c + 64 * h;
     for (unsigned lane = 0; lane < 32; ++lane) {
-      unsigned index =
-          ((lane >> 2) + 8 * (v >> 1)) * 8 + 2 * (lane & 3) + (v & 1);
-      c[index] = halfC ? f16ToFloat(row[lane] >> (16 * (v & 1)) & 0xffff)
-                       : std::bit_cast<float>(row[lane]);
+      out[2 * lane] = halfC ? f16ToFloat(left[lane] & 0xffff)
+                            : std::bit_cast<float>(left[lane]);
+      out[2 * lane + 1] = halfC ? f16ToFloat(right[lane] >> 16)
+                                : std::bit_cast<float>(right[lane]);
     }
   }
   DotSpec spec = dotSpec(warp.cta->launch.config->chip, form.a, halfD);
   multiplyTile(spec, form.k, a, b, c);
-  for (unsigned v = 0; v < 4; v += halfD ? 2 : 1) {
-    uint32_t *row = targetRow<uint32_t>(warp, dRegs[halfD ? v / 2 : v]);
+  for (unsigned h = 0; h < 2; ++h) {
+    const float *in = c + 64 * h;
+    uint32_t *left = targetRow<uint32_t>(warp, dRegs[halfD ? h : 2 * h]);
+    if (halfD) {
+      for (unsigned lane = 0; lane < 32; ++lane)
+        left[lane] = floatToF16(in[2 * lane]) | floatToF16(in[2 * lane + 1])
+                                                    << 16;
+      continue;
+    }
+    uint32_t *right = targetRow<uint32_t>(warp, dRegs[2 * h + 1]);
     for (unsigned lane = 0; lane < 32; ++lane) {
-      unsigned index =
-          ((lane >> 2) + 8 * (v >> 1)) * 8 + 2 * (lane & 3) + (v & 1);
-      row[lane] = halfD ? floatToF16(c[index]) | floatToF16(c[index + 1]) << 16
-                        : std::bit_cast<uint32_t>(c[index]);
+      left[lane] = std::bit_cast<uint32_t>(in[2 * lane]);
+      right[lane] = std::bit_cast<uint32_t>(in[2 * lane + 1]);
     }
   }
 }

@@ -222,27 +222,40 @@ inline bool fastStep(const DotSpec &spec, unsigned count, const float *a,
     low = _mm256_add_epi32(low, term(k));
   for (unsigned k = 8; k < std::min(count, 16u); ++k)
     high = _mm256_add_epi32(high, term(k));
-  __m256d sum0 =
-      _mm256_add_pd(_mm256_cvtepi32_pd(_mm256_castsi256_si128(low)),
-                    _mm256_cvtepi32_pd(_mm256_castsi256_si128(high)));
-  __m256d sum1 =
-      _mm256_add_pd(_mm256_cvtepi32_pd(_mm256_extracti128_si256(low, 1)),
-                    _mm256_cvtepi32_pd(_mm256_extracti128_si256(high, 1)));
-  // Longer steps go on eight by eight.
-  for (unsigned first = 16; first < count; first += 8) {
-    __m256i next = zero;
-    for (unsigned k = first; k < std::min(count, first + 8); ++k)
-      next = _mm256_add_epi32(next, term(k));
-    sum0 =
-        _mm256_add_pd(sum0, _mm256_cvtepi32_pd(_mm256_castsi256_si128(next)));
-    sum1 = _mm256_add_pd(sum1,
-                         _mm256_cvtepi32_pd(_mm256_extracti128_si256(next, 1)));
+  __m256 result;
+  if (count <= 8 && spec.fraction <= 25 && spec.resultBits == 23) {
+    // All of it fits 32 bits. Rounded to nearest, then one down where that was
+    // up: truncated.
+    __m256i sum = _mm256_add_epi32(low, high);
+    __m256i size = _mm256_abs_epi32(sum);
+    __m256 nearest = _mm256_cvtepi32_ps(size);
+    __m256i up = _mm256_cmpgt_epi32(_mm256_cvttps_epi32(nearest), size);
+    __m256i cut = _mm256_add_epi32(_mm256_castps_si256(nearest), up);
+    __m256i sign = _mm256_and_si256(sum, _mm256_set1_epi32(INT32_MIN));
+    result = _mm256_castsi256_ps(_mm256_or_si256(cut, sign));
+  } else {
+    __m256d sum0 =
+        _mm256_add_pd(_mm256_cvtepi32_pd(_mm256_castsi256_si128(low)),
+                      _mm256_cvtepi32_pd(_mm256_castsi256_si128(high)));
+    __m256d sum1 =
+        _mm256_add_pd(_mm256_cvtepi32_pd(_mm256_extracti128_si256(low, 1)),
+                      _mm256_cvtepi32_pd(_mm256_extracti128_si256(high, 1)));
+    // Longer steps go on eight by eight.
+    for (unsigned first = 16; first < count; first += 8) {
+      __m256i next = zero;
+      for (unsigned k = first; k < std::min(count, first + 8); ++k)
+        next = _mm256_add_epi32(next, term(k));
+      sum0 =
+          _mm256_add_pd(sum0, _mm256_cvtepi32_pd(_mm256_castsi256_si128(next)));
+      sum1 = _mm256_add_pd(
+          sum1, _mm256_cvtepi32_pd(_mm256_extracti128_si256(next, 1)));
+    }
+    __m256d keep = _mm256_castsi256_pd(_mm256_set1_epi64x(
+        int64_t(~((uint64_t(1) << (52 - spec.resultBits)) - 1))));
+    __m128 r0 = _mm256_cvtpd_ps(_mm256_and_pd(sum0, keep));
+    __m128 r1 = _mm256_cvtpd_ps(_mm256_and_pd(sum1, keep));
+    result = _mm256_set_m128(r1, r0);
   }
-  __m256d keep = _mm256_castsi256_pd(_mm256_set1_epi64x(
-      int64_t(~((uint64_t(1) << (52 - spec.resultBits)) - 1))));
-  __m128 r0 = _mm256_cvtpd_ps(_mm256_and_pd(sum0, keep));
-  __m128 r1 = _mm256_cvtpd_ps(_mm256_and_pd(sum1, keep));
-  __m256 result = _mm256_set_m128(r1, r0);
   __m256 back = _mm256_castsi256_ps(_mm256_slli_epi32(
       _mm256_sub_epi32(most, _mm256_set1_epi32(spec.fraction - 127)), 23));
   _mm256_storeu_ps(c, _mm256_mul_ps(result, back));
