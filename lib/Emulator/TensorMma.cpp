@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "TensorMma.h"
-#include "TensorCore.h"
+#include "WarpgroupTile.h"
 
 #include <algorithm>
 #include <cmath>
@@ -84,157 +84,136 @@ const NarrowTable &narrowTable(TensorType type) {
   return tables[unsigned(type) - unsigned(TensorType::E4M3)];
 }
 
-void setOperand(MmaOperand &operand, TensorType type, bool negate,
-                const uint32_t *bits, unsigned count) {
-  switch (type) {
-  case TensorType::F16:
-    operand.set(MmaInput::F16, bits, count);
-    break;
-  case TensorType::BF16:
-    operand.set(MmaInput::BF16, bits, count);
-    break;
-  case TensorType::TF32:
-    operand.set(MmaInput::TF32, bits, count);
-    break;
-  default: {
-    const NarrowTable &table = narrowTable(type);
-    for (unsigned i = 0; i < count; ++i) {
-      operand.value[i] = table.value[bits[i]];
-      operand.exponent[i] = table.exponent[bits[i]];
+/// Bit patterns of the 32 elements of a line.
+void unpackLine(TensorType type, const uint8_t *line, uint32_t *out) {
+  unsigned bits = 8;
+  if (type == TensorType::E2M1)
+    bits = 4;
+  else if (type == TensorType::E2M3 || type == TensorType::E3M2)
+    bits = 6;
+  for (unsigned i = 0; i < 32; ++i) {
+    const uint8_t *unit = line + i / 16 * 16;
+    unsigned at = i % 16 * bits, byte = at / 8;
+    uint32_t pair = unit[byte] | (byte < 15 ? unit[byte + 1] << 8 : 0);
+    out[i] = pair >> (at % 8) & ((1u << bits) - 1);
+  }
+}
+
+/// Narrow types: `count` lines become the elements of a matrix
+/// with k outermost (B) or innermost (A).
+void setNarrow(MmaOperand &operand, TensorType type, bool negate,
+               const uint8_t *lines, unsigned count, bool kOutermost) {
+  const NarrowTable &table = narrowTable(type);
+  for (unsigned row = 0; row < count; ++row) {
+    uint32_t bits[32];
+    unpackLine(type, lines + row * kLineBytes, bits);
+    for (unsigned i = 0; i < 32; ++i) {
+      unsigned at = kOutermost ? i * count + row : row * 32 + i;
+      float value = table.value[bits[i]];
+      operand.value[at] = negate ? -value : value;
+      operand.exponent[at] = table.exponent[bits[i]];
     }
-    break;
   }
-  }
-  if (negate)
-    for (unsigned i = 0; i < count; ++i)
-      operand.value[i] = -operand.value[i];
 }
 
-bool isDisabled(const TensorProduct &product, unsigned lane) {
-  return product.disabled[lane / 32] >> (lane % 32) & 1;
-}
+/// Products of 16 rows by all columns; accumulators as multiplyRows() has them.
+class RowProducts {
+public:
+  RowProducts(const TensorShape &shape, const uint8_t *b)
+      : shape(shape),
+        narrow(shape.d != TensorShape::S32 && shape.containerBits() == 8) {
+    spec.group = shape.k;
+    spec.fraction = 25;
+    spec.halfResult = shape.d == TensorShape::F16;
+    if (narrow) {
+      narrowTiles.resize(shape.n / 8);
+      for (unsigned tile = 0; tile < shape.n / 8; ++tile)
+        setNarrow(narrowTiles[tile], shape.b, shape.negateB,
+                  b + tile * 8 * kLineBytes, 8, true);
+      return;
+    }
+    types.bits = uint8_t(shape.containerBits());
+    types.halfResult = spec.halfResult;
+    types.saturate = shape.saturate;
+    types.integer = shape.d == TensorShape::S32;
+    types.aSigned = shape.a == TensorType::S8;
+    types.bSigned = shape.b == TensorType::S8;
+    types.a = types.b = shape.a == TensorType::BF16   ? MmaInput::BF16
+                        : shape.a == TensorType::TF32 ? MmaInput::TF32
+                                                      : MmaInput::F16;
+    columns.set(types, shape.negateB, b, shape.n);
+  }
 
-void multiplyFloat(const TensorProduct &product, std::span<const uint32_t> a,
-                   std::span<const uint32_t> b, TensorMemory &memory) {
-  const TensorShape &shape = product.shape;
-  const unsigned k = shape.k, rows = shape.rowsPerCta(product.group);
-  const DataPath path(product.group, shape.m, shape.n);
-  const unsigned firstLane = product.address >> 16,
-                 firstColumn = product.address & 0xffff;
-  const bool half = shape.d == TensorShape::F16;
+  void run(const uint8_t *a, uint32_t *c) {
+    if (!narrow) {
+      rows.set(types, shape.negateA, a);
+      multiplyRows(spec, types, rows, columns, shape.n, c);
+      return;
+    }
+    setNarrow(rows.floats, shape.a, shape.negateA, a, 16, false);
+    for (unsigned tile = 0; tile < shape.n / 8; ++tile)
+      multiplyTile(spec, shape.k, rows.floats, narrowTiles[tile],
+                   reinterpret_cast<float *>(c + tile * 128));
+  }
+
+private:
+  const TensorShape &shape;
+  const bool narrow; ///< Floats of 8 bits and less.
   DotSpec spec;
-  spec.group = k;
-  spec.fraction = 25;
-  spec.halfResult = half;
-
-  // Tiles of B serve all rows.
-  static thread_local std::vector<MmaOperand> bTiles;
-  bTiles.resize(shape.n / 8);
-  for (unsigned tile = 0; tile < shape.n / 8; ++tile) {
-    uint32_t bits[32 * 8];
-    for (unsigned i = 0; i < k; ++i)
-      for (unsigned column = 0; column < 8; ++column)
-        bits[i * 8 + column] = b[(tile * 8 + column) * k + i];
-    setOperand(bTiles[tile], shape.b, shape.negateB, bits, 8 * k);
-  }
-  const float factor = std::ldexp(1.0f, -int(product.scale));
-  MmaOperand aTile;
-  for (unsigned row = 0; row < rows; row += 16) {
-    setOperand(aTile, shape.a, shape.negateA, &a[row * k], 16 * k);
-    for (unsigned tile = 0; tile < shape.n / 8; ++tile) {
-      const unsigned lane = firstLane + path.lane(row, tile * 8);
-      const unsigned column = firstColumn + path.column(tile * 8);
-      alignas(32) float c[16 * 8] = {};
-      if (product.accumulate)
-        for (unsigned i = 0; i < 16; ++i) {
-          const uint32_t *cells = memory.row(lane + i) + column;
-          for (unsigned n = 0; n < 8; ++n)
-            c[i * 8 + n] = factor * (half ? f16ToFloat(cells[n] & 0xffff)
-                                          : std::bit_cast<float>(cells[n]));
-        }
-      multiplyTile(spec, k, aTile, bTiles[tile], c);
-      for (unsigned i = 0; i < 16; ++i) {
-        if (isDisabled(product, lane + i))
-          continue;
-        uint32_t *cells = memory.row(lane + i) + column;
-        for (unsigned n = 0; n < 8; ++n)
-          cells[n] = half ? floatToF16(c[i * 8 + n])
-                          : std::bit_cast<uint32_t>(c[i * 8 + n]);
-      }
-    }
-  }
-}
-
-void multiplyInteger(const TensorProduct &product, std::span<const uint32_t> a,
-                     std::span<const uint32_t> b, TensorMemory &memory) {
-  const TensorShape &shape = product.shape;
-  const unsigned k = shape.k, rows = shape.rowsPerCta(product.group);
-  const DataPath path(product.group, shape.m, shape.n);
-  auto widen = [](std::span<const uint32_t> bits, TensorType type) {
-    std::vector<int32_t> values(bits.size());
-    for (size_t i = 0; i < bits.size(); ++i)
-      values[i] = type == TensorType::S8 ? int8_t(bits[i]) : int32_t(bits[i]);
-    return values;
-  };
-  std::vector<int32_t> av = widen(a, shape.a), bv = widen(b, shape.b);
-  for (unsigned row = 0; row < rows; ++row)
-    for (unsigned n = 0; n < shape.n; ++n) {
-      const unsigned lane = (product.address >> 16) + path.lane(row, n);
-      if (isDisabled(product, lane))
-        continue;
-      uint32_t &cell =
-          memory.row(lane)[(product.address & 0xffff) + path.column(n)];
-      // 32 products of 8 bits fit.
-      int32_t sum = 0;
-      for (unsigned i = 0; i < k; ++i)
-        sum += av[row * k + i] * bv[n * k + i];
-      int64_t total = int64_t(sum) + (product.accumulate ? int32_t(cell) : 0);
-      if (shape.saturate)
-        total = std::clamp<int64_t>(total, INT32_MIN, INT32_MAX);
-      cell = uint32_t(total);
-    }
-}
+  WarpgroupTypes types;
+  WarpgroupRows rows;
+  WarpgroupColumns columns;
+  std::vector<MmaOperand> narrowTiles;
+};
 
 } // namespace
 
 void flash::emu::multiply(const TensorProduct &product,
-                          std::span<const uint32_t> a,
-                          std::span<const uint32_t> b, TensorMemory &memory) {
-  if (product.shape.d == TensorShape::S32)
-    multiplyInteger(product, a, b, memory);
-  else
-    multiplyFloat(product, a, b, memory);
-}
-
-unsigned flash::emu::unpackUnit(TensorType type, const std::byte *bytes,
-                                uint32_t *out) {
-  switch (type) {
-  case TensorType::TF32:
-    std::memcpy(out, bytes, 16);
-    return 4;
-  case TensorType::F16:
-  case TensorType::BF16:
-    for (unsigned i = 0; i < 8; ++i) {
-      uint16_t element;
-      std::memcpy(&element, bytes + 2 * i, 2);
-      out[i] = element;
-    }
-    return 8;
-  case TensorType::E2M3:
-  case TensorType::E3M2:
-  case TensorType::E2M1: {
-    unsigned bits = type == TensorType::E2M1 ? 4 : 6;
-    for (unsigned i = 0; i < 16; ++i) {
-      unsigned at = i * bits;
-      uint32_t pair = uint32_t(bytes[at / 8]) | uint32_t(bytes[at / 8 + 1])
-                                                    << 8;
-      out[i] = pair >> (at % 8) & ((1u << bits) - 1);
-    }
-    return 16;
-  }
-  default:
-    for (unsigned i = 0; i < 16; ++i)
-      out[i] = uint32_t(bytes[i]);
-    return 16;
+                          std::span<const uint8_t> a,
+                          std::span<const uint8_t> b, TensorMemory &memory) {
+  const TensorShape &shape = product.shape;
+  const unsigned rows = shape.rowsPerCta(product.group);
+  const DataPath path(product.group, shape.m, shape.n);
+  const unsigned firstLane = product.address >> 16,
+                 firstColumn = product.address & 0xffff;
+  const bool half = shape.d == TensorShape::F16;
+  const float factor = std::ldexp(1.0f, -int(product.scale));
+  RowProducts products(shape, b.data());
+  alignas(32) std::array<uint32_t, accumulatorWords(256)> c;
+  for (unsigned row = 0; row < rows; row += 16) {
+    // Eight columns of a row lie next to each other in every layout.
+    auto forEights = [&](auto visit) {
+      for (unsigned n = 0; n < shape.n; n += 8)
+        for (unsigned i = 0; i < 16; ++i) {
+          unsigned lane = firstLane + path.lane(row, n) + i;
+          visit(lane, memory.row(lane) + firstColumn + path.column(n),
+                &c[n * 16 + i * 8]);
+        }
+    };
+    if (product.accumulate)
+      forEights([&](unsigned, const uint32_t *cells, uint32_t *into) {
+        if (half)
+          for (unsigned n = 0; n < 8; ++n)
+            into[n] =
+                std::bit_cast<uint32_t>(factor * f16ToFloat(cells[n] & 0xffff));
+        else if (product.scale)
+          for (unsigned n = 0; n < 8; ++n)
+            into[n] = std::bit_cast<uint32_t>(factor *
+                                              std::bit_cast<float>(cells[n]));
+        else
+          std::memcpy(into, cells, 32);
+      });
+    else
+      c.fill(0);
+    products.run(a.data() + row * kLineBytes, c.data());
+    forEights([&](unsigned lane, uint32_t *cells, const uint32_t *from) {
+      if (product.disabled[lane / 32] >> (lane % 32) & 1)
+        return;
+      if (half)
+        for (unsigned n = 0; n < 8; ++n)
+          cells[n] = floatToF16(std::bit_cast<float>(from[n]));
+      else
+        std::memcpy(cells, from, 32);
+    });
   }
 }

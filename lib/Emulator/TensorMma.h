@@ -35,14 +35,14 @@ struct TensorProduct {
   std::array<uint32_t, 4> disabled = {};
 };
 
-/// D = A B (+ D) for the rows of one CTA. `a` holds the bit patterns of its
-/// rows by k, `b` those of n by k, both with k innermost.
-void multiply(const TensorProduct &product, std::span<const uint32_t> a,
-              std::span<const uint32_t> b, TensorMemory &memory);
+/// Bytes of k of one operand row: k times the bits of an element.
+constexpr unsigned kLineBytes = 32;
 
-/// Bit patterns of 16 bytes of an operand: elements of `type`, low ones first.
-/// Elements of 6 and 4 bits lie in the first 12 and 8 bytes.
-unsigned unpackUnit(TensorType type, const std::byte *bytes, uint32_t *out);
+/// D = A B (+ D) for the rows of one CTA. `a` holds its rows of 32 bytes, `b`
+/// those of all n columns; elements of 6 and 4 bits lie packed in the first 12
+/// and 8 of every 16 bytes.
+void multiply(const TensorProduct &product, std::span<const uint8_t> a,
+              std::span<const uint8_t> b, TensorMemory &memory);
 
 } // namespace flash::emu
 

@@ -185,58 +185,52 @@ const std::byte *sharedOf(const Cta &cta) {
   return cta.cluster.shared.get() + size_t(cta.rank) * cta.cluster.sharedStride;
 }
 
-/// Bit patterns of an operand in the shared memory of `cta`, rows by k, into
-/// `out`.
-void gather(const Cta &cta, const SharedMatrix &matrix, TensorType type,
-            uint32_t *out) {
+/// Lines of an operand in the shared memory of `cta`.
+void gather(const Cta &cta, const SharedMatrix &matrix, uint8_t *out) {
   const std::byte *shared = sharedOf(cta);
+  const unsigned width = matrix.bits / 8, count = 16 / width;
   matrix.forUnits([&](uint32_t line, uint32_t unit, uint32_t address) {
-    uint32_t elements[16];
-    unsigned count = unpackUnit(type, shared + address, elements);
     if (!matrix.mnMajor) {
-      std::copy_n(elements, count, out + line * matrix.k + unit * count);
+      std::memcpy(out + line * kLineBytes + unit * 16, shared + address, 16);
       return;
     }
     // Units may reach past the last row where there are few.
     for (unsigned i = 0; i < count && unit * count + i < matrix.rows; ++i)
-      out[(unit * count + i) * matrix.k + line] = elements[i];
+      std::memcpy(out + (unit * count + i) * kLineBytes + line * width,
+                  shared + address + i * width, width);
   });
 }
 
-/// A in tensor memory: 32 bits of a column hold the elements of that many ks.
+/// Lines of A in tensor memory: 8 columns each.
 void gatherTensor(TensorMemory &memory, const TensorOperation &operation,
-                  unsigned rows, uint32_t *out) {
+                  unsigned rows, uint8_t *out) {
   const TensorShape &shape = operation.product.shape;
   const DataPath path(operation.group, shape.m, shape.n);
-  const unsigned bits = shape.containerBits(), per = 32 / bits;
-  const uint32_t keep = uint32_t((uint64_t(1) << bits) - 1);
-  for (unsigned row = 0; row < rows; ++row) {
-    const uint32_t *cells =
-        memory.row((operation.address >> 16) + path.lane(row, 0)) +
-        (operation.address & 0xffff);
-    for (unsigned i = 0; i < shape.k; ++i)
-      out[row * shape.k + i] = cells[i / per] >> (i % per * bits) & keep;
-  }
+  for (unsigned row = 0; row < rows; ++row)
+    std::memcpy(out + row * kLineBytes,
+                memory.row((operation.address >> 16) + path.lane(row, 0)) +
+                    (operation.address & 0xffff),
+                kLineBytes);
 }
 
 } // namespace
 
 void TensorPipelines::executeProduct(const TensorOperation &operation) {
   const TensorShape &shape = operation.product.shape;
-  const unsigned group = operation.group, k = shape.k;
+  const unsigned group = operation.group;
   auto ctas = tensorCtas(*operation.warp, *operation.inst, group);
   // Each CTA of a pair brings half of the columns of B and its rows of A.
-  std::vector<uint32_t> b(size_t(shape.n) * k);
+  std::vector<uint8_t> b(size_t(shape.n) * kLineBytes);
   for (unsigned i = 0; i < group; ++i)
-    gather(*ctas[i], operation.b, shape.b, &b[i * b.size() / group]);
+    gather(*ctas[i], operation.b, &b[i * b.size() / group]);
   const unsigned rows = shape.rowsPerCta(group);
-  std::vector<uint32_t> a(size_t(rows) * k);
+  std::vector<uint8_t> a(size_t(rows) * kLineBytes);
   for (unsigned i = 0; i < group; ++i) {
     TensorMemory &memory = tensorMemory(*ctas[i]);
     if (operation.aInTensorMemory)
       gatherTensor(memory, operation, rows, a.data());
     else
-      gather(*ctas[i], operation.a, shape.a, a.data());
+      gather(*ctas[i], operation.a, a.data());
     TensorProduct product = operation.product;
     product.disabled = operation.disabled[i];
     multiply(product, a, b, memory);
