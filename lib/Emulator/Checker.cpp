@@ -372,6 +372,24 @@ Finding Checker::writeSpread(const Accessor &first, uint32_t lanes,
   return finding;
 }
 
+uint32_t Checker::unwritten(uint32_t offset, unsigned bytes) const {
+  uint32_t result = 0;
+  forGranules(offset, bytes, [&](uint64_t index, uint32_t mask, uint64_t at) {
+    if (asyncProxy && asyncWritten(uint32_t(index)))
+      return;
+    const Granule &granule = granules[index];
+    mask &= granule.life == life ? ~granule.initialised : ~0u;
+    result |= at < offset ? mask >> (offset - at) : mask << (at - offset);
+  });
+  return result;
+}
+
+void Checker::unwrite(uint32_t offset, unsigned bytes) {
+  forGranules(offset, bytes, [&](uint64_t index, uint32_t mask, uint64_t) {
+    granules[index].initialised &= ~mask;
+  });
+}
+
 Finding Checker::readGlobal(const Accessor &who, uint64_t address,
                             unsigned bytes) {
   Finding finding;

@@ -149,6 +149,11 @@ public:
   Finding writeGlobal(const Accessor &who, uint64_t address, unsigned bytes,
                       bool silent);
 
+  /// The bytes of [offset, offset + bytes) that nobody has written, as a mask.
+  uint32_t unwritten(uint32_t offset, unsigned bytes) const;
+  /// These count as never written again.
+  void unwrite(uint32_t offset, unsigned bytes);
+
   //===--- cp.async -------------------------------------------------------===//
 
   /// An asynchronous copy with serial number `copy` is issued.

@@ -569,6 +569,7 @@ bool Layout::assignRows(std::string &message) {
   // the marking bits.
   for (uint32_t &op : program.extra)
     patch(op);
+  program.rows = std::move(rowOf);
   return true;
 }
 

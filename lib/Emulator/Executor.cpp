@@ -36,17 +36,13 @@ void trackRegisters(Warp &warp, const Inst &inst, uint32_t mask) {
     return number == ~0u ? ~0u : warp.initialised[number];
   };
   uint32_t ready = ~0u;
-  if (meta.select && meta.uses >= 3) {
-    uint32_t choice = predicateOf(warp, inst.ops[3]) ^ uint32_t(inst.imm);
-    ready = (choice & maskOf(uses[0])) | (~choice & maskOf(uses[1]));
-    ready &= maskOf(uses[2]);
-  } else {
-    uint32_t first = meta.optionalUses;
-    if (first && (predicateOf(warp, inst.ops[2]) ^ (inst.n ? ~0u : 0)))
-      first = 0;
-    for (uint32_t i = first; i < meta.uses; ++i)
-      ready &= maskOf(uses[i]);
-  }
+  uint32_t choice = ~0u;
+  if (meta.select)
+    choice = predicateOf(warp, inst.ops[3]) ^ uint32_t(inst.imm);
+  for (uint32_t i = firstCountingUse(warp, inst, meta); i < meta.uses; ++i)
+    ready &=
+        maskOf(uses[i]) |
+        (meta.select ? ~chosenLanes(inst, program.rows[uses[i]], choice) : 0);
   bool passesOn = inst.kind == Kind::Plain;
   if (!passesOn && (mask & ~ready)) {
     if (warp.cta->wants(IssueKind::Uninitialised, warp, &inst))
@@ -81,7 +77,8 @@ void flash::emu::findRuns(Program &program) {
   uint32_t length = 0;
   for (size_t pc = program.code.size(); pc-- > 0;) {
     Inst &inst = program.code[pc];
-    bool inside = inst.kind == Kind::Plain && !(inst.flags & (kTracked | kWarpgroup | kTensorLoad));
+    bool inside = inst.kind == Kind::Plain &&
+                  !(inst.flags & (kTracked | kWarpgroup | kTensorLoad));
     length = inside ? length + 1 : 0;
     program.runs[pc] = length;
     if (inst.flags & kLeader)
@@ -103,12 +100,13 @@ void Cta::runWarp(Warp &warp, uint32_t quantum) {
     bool alone = warp.groups.size() == 1;
     bool stay = true;
     while (stay && left) {
-      uint32_t length = std::max(1u, std::min(runs[pc], left));
+      bool marked = warp.unwritten.any();
+      uint32_t length = marked ? 1 : std::max(1u, std::min(runs[pc], left));
       ++issued[pc];
       --issued[pc + length];
       left -= length;
       cluster.executed += length;
-      if (runs[pc]) [[likely]] {
+      if (runs[pc] && !marked) [[likely]] {
         const Inst *inst = code + pc;
         pc += length;
         const Inst *end = code + pc;
@@ -123,6 +121,10 @@ void Cta::runWarp(Warp &warp, uint32_t quantum) {
         uint32_t mask = active & guardOf(warp, inst);
         if (inst.flags & kTracked)
           trackRegisters(warp, inst, inst.kind == Kind::Branch ? active : mask);
+        // A Sync instruction may have to wait for lanes first.
+        if (marked && inst.kind != Kind::Sync)
+          followUnwritten(warp, inst,
+                          inst.kind == Kind::Branch ? active : mask);
         if (inst.flags & kWarpgroup)
           trackWarpgroup(warp, inst, mask);
         if (inst.flags & kTensorLoad)
@@ -256,6 +258,8 @@ void Cta::runWarp(Warp &warp, uint32_t quantum) {
             break;
           }
           if (inst.kind == Kind::Sync) {
+            if (marked)
+              followUnwritten(warp, inst, mask);
             (mask == ~0u ? inst.full : inst.masked)(warp, inst, mask);
             ++pc;
             if (warp.groups.size() > 1 || launch.stop) {

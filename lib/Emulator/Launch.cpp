@@ -159,6 +159,7 @@ void Cta::start(const std::array<uint32_t, 3> &where) {
     warp.async.reset();
     std::fill(warp.initialised.begin(), warp.initialised.end(), 0);
     warp.loading.assign(launch.program->loadRegisters, 0);
+    warp.unwritten.reset();
     std::memset(warp.registers, 0, kFirstRow);
     std::memset(warp.registers + kTrueMask, 0xff, 128);
     for (unsigned lane = 0; lane < 32; ++lane) {

@@ -20,6 +20,7 @@
 #include "Program.h"
 #include "RegisterPool.h"
 #include "TensorMemory.h"
+#include "Unwritten.h"
 
 #include <atomic>
 #include <mutex>
@@ -139,8 +140,9 @@ struct alignas(64) Warp {
   std::vector<Group> groups;
   std::vector<uint32_t> initialised; ///< Masks of tracked registers.
   std::vector<uint32_t> loading; ///< Masks of Program::loadNumber registers.
-  std::byte *local = nullptr;        ///< [lane][localBytes]
-  Buffer *lastBuffer = nullptr;      ///< Where the last global access hit.
+  Unwritten unwritten;
+  std::byte *local = nullptr;   ///< [lane][localBytes]
+  Buffer *lastBuffer = nullptr; ///< Where the last global access hit.
   AsyncQueue async;
 
   uint32_t pcOf(const Inst &inst) const {
@@ -224,9 +226,25 @@ template <typename T> const T *sourceRow(const Warp &warp, uint32_t op) {
 template <typename T> T *targetRow(Warp &warp, uint32_t op) {
   return reinterpret_cast<T *>(warp.registers + op);
 }
+/// Of a selp, the lanes where the operand at `row` counts; `choice` are those
+/// that take the first.
+inline uint32_t chosenLanes(const Inst &inst, uint32_t row, uint32_t choice) {
+  if (row == inst.ops[3] || row == inst.guard)
+    return ~0u;
+  return (row == inst.ops[1] ? choice : 0) | (row == inst.ops[2] ? ~choice : 0);
+}
 /// A predicate's mask.
 inline uint32_t &predicateOf(Warp &warp, uint32_t op) {
   return *reinterpret_cast<uint32_t *>(warp.registers + op);
+}
+/// Index of the first use that counts: the accumulators of a wgmma whose
+/// scale-d is false do not.
+inline uint32_t firstCountingUse(Warp &warp, const Inst &inst,
+                                 const Meta &meta) {
+  if (!meta.optionalUses)
+    return 0;
+  uint32_t scale = predicateOf(warp, inst.ops[2]) ^ (inst.n ? ~0u : 0);
+  return scale ? 0 : meta.optionalUses;
 }
 
 } // namespace flash::emu

@@ -374,6 +374,20 @@ uint32_t spreadLanes(const Access &access, uint32_t rest) {
 
 } // namespace
 
+/// Marks the registers of a load that take unwritten bytes.
+static void markUnwritten(Warp &warp, const Inst &inst, const Access &access,
+                          unsigned lane) {
+  uint32_t offset = uint32_t(access.address[lane]);
+  uint32_t bytes = warp.cta->checker->unwritten(offset, access.bytes);
+  unsigned size = access.bytes / access.elements;
+  for (unsigned e = 0; e < access.elements; ++e)
+    if (uint32_t here = bytes >> (e * size) & ((1ull << size) - 1))
+      warp.unwritten.mark(
+          access.targets[e], 1u << lane,
+          {warp.pcOf(inst), lane,
+           offset + e * size + unsigned(std::countr_zero(here))});
+}
+
 void flash::emu::checkLoad(Warp &warp, const Inst &inst, const Access &access) {
   Cta &cta = *warp.cta;
   if (Checker *checker = cta.checker) {
@@ -391,7 +405,10 @@ void flash::emu::checkLoad(Warp &warp, const Inst &inst, const Access &access) {
               ? checker->readSpread(who, lanes, offset, cta.checkUninitialised)
               : checker->read(who, offset, access.bytes,
                               cta.checkUninitialised);
-      if (finding.kind != Finding::None)
+      if (finding.kind == Finding::Uninitialised && access.targets)
+        forLanes(lanes,
+                 [&](unsigned i) { markUnwritten(warp, inst, access, i); });
+      else if (finding.kind != Finding::None)
         reportFinding(warp, inst, finding.lane, finding, false);
     }
     forLanes(access.globalMask, [&](unsigned lane) {

@@ -26,6 +26,10 @@ struct Access {
   uint32_t bytes = 0;
   bool isWrite = false;
   bool strong = false; ///< Atomic, volatile or with a memory order.
+  /// Of a load: rows that take `elements` equal parts of the data. Unwritten
+  /// shared bytes then mark those instead of being reported; see Unwritten.h.
+  const uint32_t *targets = nullptr;
+  unsigned elements = 0;
   uint64_t address[32];
   // Out.
   std::byte *at[32];

@@ -383,9 +383,7 @@ bool decodeSelp(Decoder &d) {
   d.inst.ops[2] = d.source(2, type);
   d.inst.ops[3] = d.predicate(3, negated);
   d.inst.imm = negated;
-  // Immediates are no uses: only with two registers does the choice matter.
-  d.meta.select = d.operand(1).kind == syntax::Operand::Reg &&
-                  d.operand(2).kind == syntax::Operand::Reg;
+  d.meta.select = true;
   return d.expectOperands(4, 4);
 }
 

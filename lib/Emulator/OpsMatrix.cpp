@@ -160,6 +160,9 @@ void runMma(Warp &warp, const Inst &inst, uint32_t) {
   const uint32_t *regs = &warp.program->extra[inst.extra];
   const uint32_t *dRegs = regs, *aRegs = dRegs + form.dRegs,
                  *bRegs = aRegs + form.aRegs, *cRegs = bRegs + form.bRegs;
+  if (warp.unwritten.any())
+    spreadThroughMma(warp, dRegs, form.dRegs, aRegs, form.aRegs, bRegs,
+                     form.bRegs, cRegs);
   alignas(32) uint32_t aBits[16 * 32], bBits[32 * 8];
   gather(warp, inputBits(form.a), aRegs, form.aRegs, form.k, aBits, bRegs,
          form.bRegs, bBits);
@@ -206,6 +209,9 @@ void runMmaInteger(Warp &warp, const Inst &inst, uint32_t) {
   const uint32_t *regs = &warp.program->extra[inst.extra];
   const uint32_t *dRegs = regs, *aRegs = dRegs + form.dRegs,
                  *bRegs = aRegs + form.aRegs, *cRegs = bRegs + form.bRegs;
+  if (warp.unwritten.any())
+    spreadThroughMma(warp, dRegs, form.dRegs, aRegs, form.aRegs, bRegs,
+                     form.bRegs, cRegs);
   uint32_t a[16 * 32], b[32 * 8];
   gather(warp, 8, aRegs, form.aRegs, form.k, a, bRegs, form.bRegs, b);
   auto value = [](uint32_t byte, bool isS) {
@@ -321,6 +327,7 @@ bool decodeMma(Decoder &d) {
   d.inst.flags |= kAligned;
   d.meta.pipe = Pipe::Tensor;
   d.meta.tensorFlops = 2 * 16 * 8 * k;
+  d.meta.marksItself = true;
   d.setHandler(integer ? runMmaInteger : runMma);
   return true;
 }
@@ -362,21 +369,34 @@ bool matrixAddresses(Warp &warp, const Inst &inst, bool isWrite,
   return true;
 }
 
-/// Calls check(first lane, lanes, shared offset) for each row: memory is
-/// ordered by thread, and each of these lanes receives or gives its part of the
-/// row, not the lane that passed the address.
+/// Calls check(matrix, first lane, lanes, shared offset) for each row: memory
+/// is ordered by thread, and each of these lanes receives or gives its part of
+/// the row, not the lane that passed the address.
 template <typename Check>
 void checkMatrix(const Access &access, unsigned matrices, bool transposed,
                  Check check) {
   for (unsigned m = 0; m < matrices; ++m)
     for (unsigned row = 0; row < 8; ++row) {
       uint32_t lanes = transposed ? 0x11111111u << (row / 2) : 0xfu << 4 * row;
-      check(uint8_t(std::countr_zero(lanes)), lanes,
+      check(m, uint8_t(std::countr_zero(lanes)), lanes,
             uint32_t(access.address[8 * m + row]));
     }
 }
 
 constexpr uint8_t kTransposed = 64;
+
+/// Marks the lanes that take unwritten bytes of a row at `offset`.
+void markUnwritten(Warp &warp, const Inst &inst, uint32_t target,
+                   uint32_t lanes, bool transposed, uint32_t offset) {
+  uint32_t bytes = warp.cta->checker->unwritten(offset, 16);
+  forLanes(lanes, [&](unsigned lane) {
+    unsigned first = transposed ? 2 * (lane >> 2) : 4 * (lane & 3);
+    if (uint32_t here = bytes >> first & (transposed ? 3 : 15))
+      warp.unwritten.mark(target, 1u << lane,
+                          {warp.pcOf(inst), lane,
+                           offset + first + unsigned(std::countr_zero(here))});
+  });
+}
 
 void runLoadMatrix(Warp &warp, const Inst &inst, uint32_t) {
   Access access;
@@ -384,17 +404,19 @@ void runLoadMatrix(Warp &warp, const Inst &inst, uint32_t) {
     return;
   Cta &cta = *warp.cta;
   bool transposed = inst.sub & kTransposed;
-  if (cta.checker)
-    checkMatrix(access, inst.n, transposed,
-                [&](uint8_t first, uint32_t lanes, uint32_t offset) {
-                  Accessor who{uint16_t(warp.agent), first, false,
-                               warp.pcOf(inst)};
-                  Finding finding = cta.checker->readSpread(
-                      who, lanes, offset, cta.checkUninitialised);
-                  if (finding.kind != Finding::None)
-                    reportFinding(warp, inst, finding.lane, finding, false);
-                });
   const uint32_t *targets = &warp.program->extra[inst.extra];
+  if (cta.checker)
+    checkMatrix(
+        access, inst.n, transposed,
+        [&](unsigned m, uint8_t first, uint32_t lanes, uint32_t offset) {
+          Accessor who{uint16_t(warp.agent), first, false, warp.pcOf(inst)};
+          Finding finding = cta.checker->readSpread(who, lanes, offset,
+                                                    cta.checkUninitialised);
+          if (finding.kind == Finding::Uninitialised)
+            markUnwritten(warp, inst, targets[m], lanes, transposed, offset);
+          else if (finding.kind != Finding::None)
+            reportFinding(warp, inst, finding.lane, finding, false);
+        });
   for (unsigned m = 0; m < inst.n; ++m) {
     uint16_t matrix[8][8];
     for (unsigned row = 0; row < 8; ++row)
@@ -422,7 +444,7 @@ void runStoreMatrix(Warp &warp, const Inst &inst, uint32_t) {
   if (cta.checker)
     checkMatrix(
         access, inst.n, transposed,
-        [&](uint8_t first, uint32_t lanes, uint32_t offset) {
+        [&](unsigned, uint8_t first, uint32_t lanes, uint32_t offset) {
           Accessor who{uint16_t(warp.agent), first, false, warp.pcOf(inst)};
           Finding finding = cta.checker->writeSpread(who, lanes, offset, false);
           if (finding.kind != Finding::None)

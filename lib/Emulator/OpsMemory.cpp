@@ -72,13 +72,15 @@ void runLoad(Warp &warp, const Inst &inst, uint32_t mask) {
   access.mask = mask;
   access.bytes = unsigned(sizeof(T)) * count;
   access.strong = inst.sub & kStrong;
+  const uint32_t *targets = &warp.program->extra[inst.extra];
+  access.targets = targets;
+  access.elements = count;
   laneAddresses(warp, inst, 0, access.address);
   if (!resolve(warp, inst, StateSpace(inst.sub & kSpaceMask), access))
     return;
   if (access.sharedMask | access.globalMask)
     checkLoad(warp, inst, access);
   countAccess(warp, inst, access);
-  const uint32_t *targets = &warp.program->extra[inst.extra];
   if (inst.n & kReg64)
     loadElements<T, uint64_t>(warp, targets, count, access, ~uint64_t(0));
   else
@@ -89,6 +91,26 @@ void runLoad(Warp &warp, const Inst &inst, uint32_t mask) {
 //===----------------------------------------------------------------------===//
 // st
 //===----------------------------------------------------------------------===//
+
+/// Unwritten data makes shared bytes unwritten and is an error elsewhere; so it
+/// is as an address.
+void storeUnwritten(Warp &warp, const Inst &inst, const Access &access,
+                    const uint32_t *sources, unsigned count) {
+  Unwritten &marks = warp.unwritten;
+  if (uint32_t lanes = marks.lanes(inst.ops[0]) & access.mask)
+    reportUnwritten(warp, inst, inst.ops[0], lanes);
+  unsigned size = access.bytes / count;
+  for (unsigned e = 0; e < count; ++e) {
+    uint32_t lanes = marks.lanes(sources[e]) & access.mask;
+    if (uint32_t global = lanes & access.globalMask)
+      reportUnwritten(warp, inst, sources[e], global);
+    if (warp.cta->checker)
+      forLanes(lanes & access.sharedMask, [&](unsigned lane) {
+        warp.cta->checker->unwrite(uint32_t(access.address[lane]) + e * size,
+                                   size);
+      });
+  }
+}
 
 template <typename T>
 void runStore(Warp &warp, const Inst &inst, uint32_t mask) {
@@ -125,6 +147,8 @@ void runStore(Warp &warp, const Inst &inst, uint32_t mask) {
     });
     rest &= ~lanes;
   }
+  if (warp.unwritten.any())
+    storeUnwritten(warp, inst, access, sources, count);
 }
 
 //===----------------------------------------------------------------------===//
@@ -195,6 +219,7 @@ bool decodeAccess(Decoder &d, bool isLoad) {
   if (!d.expectOperands(hint ? 3 : 2, hint ? 3 : 2))
     return false;
   d.meta.pipe = Pipe::LSU;
+  d.meta.marksItself = !isLoad;
   d.inst.kind = Kind::Memory;
   const Operand &data = d.operand(isLoad ? 0 : 1);
   std::span<const Operand> elements = elementsOf(data);

@@ -53,6 +53,12 @@ void runShuffle(Warp &warp, const Inst &inst, uint32_t mask) {
     missing |= uint32_t(!(mask >> sources[lane] & 1)) << lane;
   }
   missing &= mask;
+  if (warp.unwritten.any()) {
+    uint32_t given = warp.unwritten.lanes(inst.ops[1]), taken = 0;
+    for (unsigned lane = 0; lane < 32; ++lane)
+      taken |= (given >> sources[lane] & 1) << lane;
+    warp.unwritten.set(inst.ops[0], mask, taken, inst.ops[1]);
+  }
   uint32_t *out = targetRow<uint32_t>(warp, inst.ops[0]);
   for (unsigned lane = 0; lane < 32; ++lane)
     out[lane] = (mask >> lane & 1) ? values[sources[lane]] : out[lane];
@@ -80,6 +86,7 @@ bool decodeShfl(Decoder &d) {
   if (!d.expectOperands(5, 5))
     return false;
   d.inst.kind = Kind::Sync;
+  d.meta.marksItself = true;
   d.setHandler(handler);
   syntax::Operand target = d.operand(0);
   d.inst.ops[4] = d.secondTarget(target, true);

@@ -47,7 +47,7 @@ enum : uint8_t {
   kPolls = 4,   ///< A loop with it may wait for another lane or warp.
   kAligned = 8, ///< Needs every live lane of the warp.
   // 16: see Scheduler.h.
-  kWarpgroup = 32, ///< Touches a register that some wgmma uses; is none.
+  kWarpgroup = 32,  ///< Touches a register that some wgmma uses; is none.
   kTensorLoad = 64, ///< Concerns registers that a tcgen05.ld may still write.
 };
 
@@ -91,9 +91,10 @@ struct Meta {
   uint32_t location = 0;
   uint32_t opcode = 0; ///< Index into Program::opcodes.
   Pipe pipe = Pipe::ALU;
-  bool select = false; ///< selp: its third use says which of the others counts.
-  bool plainMove = false; ///< mov of a register or constant, bit for bit.
-  bool warpgroup = false; ///< wgmma.mma_async.
+  bool marksItself = false; ///< Its handler passes on the marks of Unwritten.h.
+  bool select = false;      ///< selp: ops[3] says which of ops[1], [2] counts.
+  bool plainMove = false;   ///< mov of a register or constant, bit for bit.
+  bool warpgroup = false;   ///< wgmma.mma_async.
   bool tensorLoad = false, tensorWait = false; ///< tcgen05.ld, .wait::ld.
   /// wgmma: its first uses, which matter only where scale-d is true.
   uint16_t optionalUses = 0;
@@ -117,6 +118,7 @@ struct Program {
   std::vector<Meta> meta;
   std::vector<uint32_t> extra;
   std::vector<uint32_t> registerLists;
+  std::vector<uint32_t> rows; ///< Register number -> offset of its row.
   std::vector<std::string> opcodes;
   /// From each pc, the number of instructions that run without a look at what
   /// follows; see Executor.h.

@@ -186,7 +186,8 @@ TEST(Check, Misaligned) {
 }
 
 TEST(Check, Uninitialised) {
-  expectIssue(runBody("ld.shared.b32 %r5, [%r4];\nret;"),
+  expectIssue(runBody("ld.shared.b32 %r5, [%r4];\nst.global.b32 [%rd3], "
+                      "%r5;\nret;"),
               IssueKind::Uninitialised, "which nobody has written");
   expectIssue(runBody("ld.global.b32 %r5, [%rd3];\nret;"),
               IssueKind::Uninitialised, "uninitialised or poisoned");
@@ -200,6 +201,9 @@ TEST(Check, Uninitialised) {
   expectIssue(report, IssueKind::Uninitialised, "never written");
   EXPECT_EQ(report.issues[0].lanes, 0xffu);
   // A select that does not choose it is no use.
+  EXPECT_TRUE(runBody("setp.eq.u32 %p1, %r1, 1000;\nselp.b32 %r5, %r6, 3, "
+                      "%p1;\nst.global.b32 [%rd3], %r5;\nret;")
+                  .ok);
   EXPECT_TRUE(runBody("setp.eq.u32 %p1, %r1, 1000;\nselp.b32 %r5, %r6, %r1, "
                       "%p1;\nst.global.b32 [%rd3], %r5;\nret;")
                   .ok);
