@@ -80,6 +80,7 @@ void Cluster::start(uint64_t index) {
   barrier.released.assign(size() * warpsPerCta, 0);
   if (checker)
     barrier.pending = barrier.visible = checker->makeClock();
+  barrier.fenced.clear();
   // Not zero: what a kernel reads without writing must not look sensible.
   std::memset(shared.get(), 0xff, size_t(sharedStride) * size());
   std::array<uint32_t, 3> first;

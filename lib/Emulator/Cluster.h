@@ -36,6 +36,9 @@ struct ClusterBarrier {
   std::vector<uint32_t> arrived;  ///< By warp: lanes of the phase under way.
   std::vector<uint32_t> released; ///< Lanes whose phase is over, not waited.
   Clock pending, visible;
+  /// By warp, what its fence.mbarrier_init has released: it goes with the next
+  /// arrival, be it relaxed.
+  std::vector<Clock> fenced;
 };
 
 struct Cluster {
@@ -86,6 +89,8 @@ struct Cluster {
   bool demand(uint32_t offset);
 
   // ClusterBarrier.cpp
+  /// fence.mbarrier_init.release.cluster by `lanes`.
+  void fenceInitialisation(Warp &warp, uint32_t lanes);
   void arriveAtCluster(Warp &warp, const Inst &inst, uint32_t lanes,
                        bool releases);
   /// False if the lanes must block.

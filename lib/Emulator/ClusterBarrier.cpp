@@ -9,6 +9,17 @@
 
 using namespace flash::emu;
 
+/// PTX ISA, "membar / fence": together with barrier.cluster.arrive.relaxed the
+/// fence makes mbarriers that its thread has initialised known to the cluster.
+/// Other writes before it are taken along, which hides nothing after it.
+void Cluster::fenceInitialisation(Warp &warp, uint32_t lanes) {
+  if (!checker)
+    return;
+  if (barrier.fenced.empty())
+    barrier.fenced.assign(size() * warpsPerCta, checker->makeClock());
+  checker->release(warp.agent, lanes, barrier.fenced[warp.agent]);
+}
+
 void Cluster::arriveAtCluster(Warp &warp, const Inst &inst, uint32_t lanes,
                               bool releases) {
   if (uint32_t again = lanes & (barrier.arrived[warp.agent] |
@@ -20,6 +31,8 @@ void Cluster::arriveAtCluster(Warp &warp, const Inst &inst, uint32_t lanes,
   }
   if (checker && releases)
     checker->release(warp.agent, lanes, barrier.pending);
+  else if (checker && !barrier.fenced.empty())
+    barrier.pending.join(barrier.fenced[warp.agent]);
   barrier.arrived[warp.agent] |= lanes;
   ++progress;
   checkClusterBarrier();

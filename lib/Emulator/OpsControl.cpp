@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Barriers.h"
+#include "Cluster.h"
 #include "Lanes.h"
 #include "Ops.h"
 #include "OpsCluster.h"
@@ -133,6 +134,10 @@ bool decodeProxyFence(Decoder &d) {
   return !d.failed();
 }
 
+void runInitialisationFence(Warp &warp, const Inst &, uint32_t mask) {
+  warp.cta->cluster.fenceInitialisation(warp, mask);
+}
+
 /// Memory is consistent here without fences; what they order is the strong
 /// accesses, which the race checker always takes as ordering.
 bool decodeFence(Decoder &d) {
@@ -140,12 +145,12 @@ bool decodeFence(Decoder &d) {
     d.meta.pipe = Pipe::Control;
     return decodeProxyFence(d);
   }
-  d.take("mbarrier_init"); // Its release is that of the barrier that follows.
+  bool ofInitialisation = d.take("mbarrier_init");
   for (std::string_view name : {"sc", "acq_rel", "acquire", "release", "cta",
                                 "cluster", "gpu", "sys", "gl"})
     d.take(name);
   d.meta.pipe = Pipe::Control;
-  d.setHandler(runNothing);
+  d.setHandler(ofInitialisation ? runInitialisationFence : runNothing);
   return d.expectOperands(0, 0);
 }
 

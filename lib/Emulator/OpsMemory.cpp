@@ -167,6 +167,8 @@ void runAccess128(Warp &warp, const Inst &inst, uint32_t mask) {
     return;
   countAccess(warp, inst, access);
   if constexpr (IsLoad) {
+    access.targets = &inst.ops[1];
+    access.elements = 1;
     if (access.sharedMask | access.globalMask)
       checkLoad(warp, inst, access);
     std::byte *out = targetRow<std::byte>(warp, inst.ops[1]);
@@ -178,6 +180,8 @@ void runAccess128(Warp &warp, const Inst &inst, uint32_t mask) {
       checkStore(warp, inst, access, i, in + 16 * i);
       std::memcpy(access.at[i], in + 16 * i, 16);
     });
+    if (warp.unwritten.any())
+      storeUnwritten(warp, inst, access, &inst.ops[1], 1);
   }
 }
 

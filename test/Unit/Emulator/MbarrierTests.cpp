@@ -345,6 +345,40 @@ TEST(Cluster, BarriersOfOneCtaDoNotOrderTheOthers) {
   EXPECT_TRUE(found);
 }
 
+/// Thread 0 of each CTA initialises a barrier at which all threads of the
+/// neighbour arrive; what makes it known to them is `fence` and `sync`.
+std::string remoteArrivals(const std::string &fence, const std::string &sync) {
+  return "mov.u32 %r0, %cluster_ctarank;\nxor.b32 %r1, %r0, 1;\n"
+         "mov.u32 %r2, %tid.x;\nsetp.ne.u32 %p0, %r2, 0;\n"
+         "mov.u32 %r3, bar;\nmapa.shared::cluster.u32 %r4, %r3, %r1;\n"
+         "@%p0 bra READY;\nmbarrier.init.shared.b64 [bar], 64;\n" +
+         fence + "READY:\n" + sync +
+         "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%r4];\n"
+         "L:\nmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 %p1, "
+         "[bar], 0;\n@!%p1 bra L;\n" +
+         kClusterSync + "ret;\n";
+}
+
+TEST(Cluster, RelaxedArrivalAfterTheFenceOfInitialisation) {
+  const std::string fence = "fence.mbarrier_init.release.cluster;\n",
+                    relaxed = "barrier.cluster.arrive.relaxed.aligned;\n"
+                              "barrier.cluster.wait.acquire.aligned;\n";
+  std::vector<uint32_t> out(4);
+  auto go = [&](const std::string &fence, const std::string &sync) {
+    return run(remoteArrivals(fence, sync), out, 64, AsyncMode::Eager, 0, 2);
+  };
+  Report report = go(fence, relaxed);
+  EXPECT_TRUE(report.ok) << issues(report);
+  EXPECT_TRUE(go("", kClusterSync).ok);
+  EXPECT_TRUE(has(go("", relaxed), IssueKind::Race));
+  // A write after the fence is not released.
+  EXPECT_TRUE(has(go(fence + "st.shared.u32 [data], 1;\n",
+                     relaxed + "mov.u32 %r5, data;\n"
+                               "mapa.shared::cluster.u32 %r6, %r5, %r1;\n"
+                               "ld.shared::cluster.u32 %r7, [%r6];\n"),
+                  IssueKind::Race));
+}
+
 TEST(Cluster, WaitNeedsArrive) {
   std::vector<uint32_t> out(4);
   Report report = run("barrier.cluster.wait.aligned;\nret;\n", out, 32,
