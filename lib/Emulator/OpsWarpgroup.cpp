@@ -82,12 +82,39 @@ bool takeConstant(Decoder &d, size_t i, int64_t first, int64_t second,
   return true;
 }
 
+/// PTX ISA, "Matrix Shape" of wgmma.
+bool setWidth(Decoder &d, WarpgroupForm &form, unsigned n) {
+  bool known = n >= 8 && n <= 256 && n % 8 == 0;
+  if (form.integer)
+    known &= n <= 32 || n % 16 == 0;
+  if (!known)
+    return d.unsupported("shape: n: expected a multiple of 8 up to 256 (of 16 "
+                         "above 32 for integers), got " +
+                         std::to_string(n));
+  form.tiles = uint8_t(n / 8);
+  return true;
+}
+
+/// .s32.b1.b1.and.popc, one .b1 of which is consumed.
+bool decodeBits(Decoder &d, WarpgroupForm &form, unsigned n, unsigned k) {
+  if (!d.take("b1") || d.takeType() != Type::S32 || !d.take("and") ||
+      !d.take("popc") || k != 256 || form.saturate)
+    return d.unsupported("1-bit operands: expected "
+                         "m64nNk256.s32.b1.b1.and.popc");
+  form.integer = true;
+  form.bits = 1;
+  return setWidth(d, form, n);
+}
+
 bool decodeForm(Decoder &d, WarpgroupForm &form) {
   unsigned n = 0, k = 0;
   form.saturate = d.take("satfinite");
   std::string_view shape = d.takeNext();
   if (!parseShape(shape, n, k))
-    return d.unsupported("shape: expected m64nNk8, m64nNk16 or m64nNk32");
+    return d.unsupported("shape: expected m64nNk8, m64nNk16, m64nNk32 or "
+                         "m64nNk256");
+  if (d.take("b1"))
+    return decodeBits(d, form, n, k);
   Type dType = d.takeType(), aType = d.takeType(), bType = d.takeType();
   if (d.failed())
     return false;
@@ -112,16 +139,7 @@ bool decodeForm(Decoder &d, WarpgroupForm &form) {
     return d.unsupported("accumulator type");
   if (form.saturate && !aInteger)
     return d.unsupported(".satfinite: expected integers");
-  // PTX ISA, "Matrix Shape" of wgmma.
-  bool known = n >= 8 && n <= 256 && n % 8 == 0;
-  if (aInteger)
-    known &= n <= 32 ? n != 0 : n % 16 == 0;
-  if (!known)
-    return d.unsupported("shape: n: expected a multiple of 8 up to 256 (of 16 "
-                         "above 32 for integers), got " +
-                         std::to_string(n));
-  form.tiles = uint8_t(n / 8);
-  return true;
+  return setWidth(d, form, n);
 }
 
 bool decodeMultiply(Decoder &d) {

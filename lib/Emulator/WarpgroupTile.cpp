@@ -13,6 +13,7 @@
 
 #include "WarpgroupTile.h"
 
+#include <bit>
 #include <cstring>
 #include <immintrin.h>
 
@@ -60,6 +61,10 @@ inline int32_t integerPair(const uint8_t *line, unsigned i, bool isSigned) {
 void WarpgroupRows::set(const WarpgroupTypes &types, bool negate,
                         const uint8_t *lines) {
   unsigned k = types.k();
+  if (types.bits == 1) {
+    std::memcpy(pairs, lines, 16 * 32);
+    return;
+  }
   if (types.integer) {
     for (unsigned row = 0; row < 16; ++row)
       for (unsigned i = 0; i < 16; ++i)
@@ -80,6 +85,11 @@ void WarpgroupRows::set(const WarpgroupTypes &types, bool negate,
 void WarpgroupColumns::set(const WarpgroupTypes &types, bool negate,
                            const uint8_t *lines, unsigned n) {
   unsigned k = types.k();
+  if (types.bits == 1) {
+    pairs.resize(size_t(n) * 8);
+    std::memcpy(pairs.data(), lines, size_t(n) * 32);
+    return;
+  }
   if (types.integer) {
     pairs.assign(size_t((n + 15) / 16) * 256, 0);
     for (unsigned column = 0; column < n; ++column)
@@ -291,11 +301,26 @@ void multiplyIntegers(bool saturate, const WarpgroupRows &a,
   }
 }
 
+/// Bits: counts the positions that are one in both.
+void multiplyBits(const WarpgroupRows &a, const WarpgroupColumns &b, unsigned n,
+                  uint32_t *c) {
+  for (unsigned column = 0; column < n; ++column)
+    for (unsigned row = 0; row < 16; ++row) {
+      uint32_t sum = 0;
+      for (unsigned i = 0; i < 8; ++i)
+        sum += uint32_t(std::popcount(
+            uint32_t(a.pairs[row * 8 + i] & b.pairs[column * 8 + i])));
+      c[column / 8 * 128 + row * 8 + column % 8] += sum;
+    }
+}
+
 } // namespace
 
 void flash::emu::multiplyRows(const DotSpec &spec, const WarpgroupTypes &types,
                               const WarpgroupRows &a, const WarpgroupColumns &b,
                               unsigned n, uint32_t *c) {
+  if (types.bits == 1)
+    return multiplyBits(a, b, n, c);
   if (types.integer)
     return multiplyIntegers(types.saturate, a, b, n, c);
   float *floats = reinterpret_cast<float *>(c);

@@ -37,7 +37,8 @@ struct WarpgroupTypes {
 struct WarpgroupRows {
   MmaOperand floats;
   alignas(32) int32_t exponents[16 * 32]; ///< Twice each, as 16-bit halves.
-  alignas(32) int32_t pairs[16 * 16];     ///< Integers: two ks each.
+  /// Integers: two ks each. Bits: 32 of them, eight words a row.
+  alignas(32) int32_t pairs[16 * 16];
 
   /// `lines`: 16 rows of 32 bytes. `negate` multiplies by -1.
   void set(const WarpgroupTypes &types, bool negate, const uint8_t *lines);
@@ -52,7 +53,7 @@ public:
 
   std::vector<float> values;      ///< [pair][k][16]
   std::vector<int16_t> exponents; ///< The same.
-  std::vector<int32_t> pairs;     ///< Integers: [tile][k / 2][8]
+  std::vector<int32_t> pairs;     ///< Integers: [tile][k / 2][8]; bits: [n][8]
 };
 
 /// Words of accumulators of `n` columns: [tile of 8][16][8], whole pairs.

@@ -15,6 +15,7 @@
 #include "Harness.h"
 #include "TensorCore.h"
 
+#include <bit>
 #include <random>
 
 using namespace flash::emu;
@@ -105,6 +106,7 @@ constexpr Format kTF32Type{"tf32", 32, MmaInput::TF32};
 constexpr Format kE4M3Type{"e4m3", 8, MmaInput::E4M3};
 constexpr Format kE5M2Type{"e5m2", 8, MmaInput::E5M2};
 constexpr Format kS8Type{"s8", 8, MmaInput::F16, true, true};
+constexpr Format kB1Type{"b1", 1, MmaInput::F16, true, false};
 constexpr Format kU8Type{"u8", 8, MmaInput::F16, true, false};
 
 /// Swizzle mode by its bytes; 16 is none.
@@ -198,7 +200,9 @@ uint32_t randomElement(std::mt19937 &random, const Format &format, bool small) {
 
 void check(const Case &test, AsyncMode mode, uint64_t seed) {
   std::mt19937 random(unsigned(seed * 7 + test.n));
-  unsigned bits = test.a.bits, ks = 256 / bits, n = test.n;
+  // Bits lie and count eight by eight.
+  bool single = test.a.bits == 1;
+  unsigned bits = single ? 8 : test.a.bits, ks = 256 / bits, n = test.n;
   bool half = test.dType == "f16";
   std::vector<uint32_t> a(64 * ks), b(n * ks), c(64 * n);
   for (uint32_t &element : a)
@@ -222,7 +226,8 @@ void check(const Case &test, AsyncMode mode, uint64_t seed) {
   std::copy(pa.image.begin(), pa.image.end(), image.begin() + aStart);
   std::copy(pb.image.begin(), pb.image.end(), image.begin() + bStart);
 
-  std::string shape = "m64n" + std::to_string(n) + "k" + std::to_string(ks);
+  std::string shape =
+      "m64n" + std::to_string(n) + "k" + std::to_string(256 / test.a.bits);
   Kernel kernel;
   kernel.accumulators = n / (half ? 4 : 2);
   kernel.imageBytes = unsigned(image.size());
@@ -232,7 +237,8 @@ void check(const Case &test, AsyncMode mode, uint64_t seed) {
   for (unsigned i = 0; i < test.steps; ++i) {
     kernel.body += "wgmma.mma_async.sync.aligned." + shape +
                    (test.saturate ? ".satfinite." : ".") + test.dType + "." +
-                   test.a.name + "." + test.b.name + " " +
+                   test.a.name + "." + test.b.name +
+                   (single ? ".and.popc " : " ") +
                    list("%d", kernel.accumulators) + ", " +
                    (test.aInRegisters ? list("%a", 4) : "%da") + ", %db, %keep";
     if (!test.a.integer)
@@ -291,7 +297,7 @@ void check(const Case &test, AsyncMode mode, uint64_t seed) {
   ASSERT_TRUE(report.ok) << issues(report);
   std::vector<uint32_t> got = run.result<uint32_t>();
   EXPECT_EQ(report.counters.total.tensorFlops,
-            uint64_t(2) * 64 * n * ks * test.steps);
+            uint64_t(2) * 64 * n * (256 / test.a.bits) * test.steps);
 
   DotSpec spec = wgmmaSpec(test.a.input, half);
   auto left = std::make_unique<MmaOperand>(),
@@ -306,8 +312,9 @@ void check(const Case &test, AsyncMode mode, uint64_t seed) {
       for (unsigned step = 0; step < test.steps; ++step) {
         for (unsigned k = 0; k < ks; ++k) {
           uint32_t x = a[row * ks + k], y = b[col * ks + k];
-          sum += (test.a.isSigned ? int(int8_t(x)) : int(x)) *
-                 (test.b.isSigned ? int(int8_t(y)) : int(y));
+          sum += single ? std::popcount(x & y)
+                        : (test.a.isSigned ? int(int8_t(x)) : int(x)) *
+                              (test.b.isSigned ? int(int8_t(y)) : int(y));
         }
         if (test.saturate)
           sum = std::clamp<int64_t>(sum, INT32_MIN, INT32_MAX);
@@ -413,6 +420,17 @@ TEST(Warpgroup, IntegerTypes) {
                  .aInRegisters = inRegisters,
                  .saturate = saturate},
                 AsyncMode::Lazy, 6);
+}
+
+TEST(Warpgroup, Bits) {
+  for (bool inRegisters : {false, true})
+    checkAllModes({.a = kB1Type,
+                   .b = kB1Type,
+                   .n = 48,
+                   .dType = "s32",
+                   .bLayout = {64},
+                   .aInRegisters = inRegisters,
+                   .steps = 2});
 }
 
 TEST(Warpgroup, ScalesAndChains) {
