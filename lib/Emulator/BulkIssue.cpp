@@ -100,9 +100,10 @@ bool BulkIssuer::global(uint64_t address, uint32_t bytes, bool isWrite,
   // Reductions are atomic and may meet each other.
   if (!cta.checker || op.reduce != BulkReduce::None)
     return true;
-  Finding finding = isWrite
-                        ? cta.checker->writeGlobal(who(), address, bytes, false)
-                        : cta.checker->readGlobal(who(), address, bytes);
+  // CUTLASS lets all lanes of a warp store one box: equal writes are no race.
+  Finding finding =
+      isWrite ? cta.checker->writeGlobal(who(), address, bytes, repeats)
+              : cta.checker->readGlobal(who(), address, bytes);
   if (finding.kind != Finding::None)
     reportFinding(warp, inst, lane, finding, isWrite, true);
   if (isWrite ? !buffer->writers : !buffer->readers)

@@ -19,6 +19,7 @@
 #include "MemoryAccess.h"
 #include "TensorBox.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -34,7 +35,9 @@ struct SharedRange {
 /// a report.
 class BulkIssuer {
 public:
-  BulkIssuer(Warp &warp, const Inst &inst, unsigned lane)
+  /// `before` is the lane that issued this instruction last, `lane` itself for
+  /// the first.
+  BulkIssuer(Warp &warp, const Inst &inst, unsigned lane, unsigned before)
       : warp(warp), inst(inst), lane(lane), cta(*warp.cta),
         cluster(cta.cluster) {
     std::memcpy(&form, &warp.program->extra[inst.extra], sizeof(form));
@@ -43,6 +46,7 @@ public:
     op.pc = warp.pcOf(inst);
     op.reduce = BulkReduce(inst.n);
     op.type = BulkType(inst.sub);
+    repeats = before != lane && sameAs(before);
   }
 
   bool load();
@@ -60,11 +64,27 @@ private:
     return false;
   }
   uint64_t addressOf(const BulkAddress &address) const {
+    return addressOf(address, lane);
+  }
+  uint64_t addressOf(const BulkAddress &address, unsigned of) const {
     if (address.narrow)
-      return uint32_t(sourceRow<uint32_t>(warp, address.base)[lane] +
-                      sourceRow<uint32_t>(warp, address.offset)[lane]);
-    return sourceRow<uint64_t>(warp, address.base)[lane] +
-           sourceRow<uint64_t>(warp, address.offset)[lane];
+      return uint32_t(sourceRow<uint32_t>(warp, address.base)[of] +
+                      sourceRow<uint32_t>(warp, address.offset)[of]);
+    return sourceRow<uint64_t>(warp, address.base)[of] +
+           sourceRow<uint64_t>(warp, address.offset)[of];
+  }
+  /// Whether lane `other` copies the same bytes to the same place.
+  bool sameAs(unsigned other) const {
+    auto same = [&](uint32_t row) {
+      const uint32_t *values = sourceRow<uint32_t>(warp, row);
+      return values[lane] == values[other];
+    };
+    for (const BulkAddress &address : {form.to, form.from})
+      if (addressOf(address) != addressOf(address, other))
+        return false;
+    return same(form.size) && same(form.byteMask) &&
+           std::all_of(form.coordinates.begin(),
+                       form.coordinates.begin() + form.rank, same);
   }
   uint32_t value(uint32_t row) const {
     return sourceRow<uint32_t>(warp, row)[lane];
@@ -102,6 +122,7 @@ private:
   Cluster &cluster;
   BulkForm form;
   BulkOp op;
+  bool repeats; ///< What another lane has just issued.
   TensorMapSpec spec;
   int32_t coordinates[kMaxTensorRank] = {};
   std::vector<BoxSegment> segments;
@@ -112,9 +133,13 @@ private:
 /// The lanes of `mask` issue one after the other.
 template <bool (BulkIssuer::*Issue)()>
 void issueByLane(Warp &warp, const Inst &inst, uint32_t mask) {
-  for (uint32_t rest = mask; rest; rest &= rest - 1)
-    if (!(BulkIssuer(warp, inst, unsigned(std::countr_zero(rest))).*Issue)())
+  unsigned before = unsigned(std::countr_zero(mask));
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    if (!(BulkIssuer(warp, inst, lane, before).*Issue)())
       return;
+    before = lane;
+  }
 }
 
 } // namespace flash::emu

@@ -89,6 +89,24 @@ TEST(BulkCheck, MissingProxyFence) {
     test.expectIssue(mode, IssueKind::Race, "fence.proxy.async");
 }
 
+TEST(BulkCheck, LanesThatStoreToOnePlace) {
+  auto stores = [](const std::string &source) {
+    return fillIn(1024) + "setp.lt.u32 %p3, %r1, 32;\n" + source +
+           "@%p3 cp.async.bulk.global.shared::cta.bulk_group [%rd2], [%r9], "
+           "16;\n@%p3 cp.async.bulk.commit_group;\n"
+           "@%p3 cp.async.bulk.wait_group 0;\n";
+  };
+  // The same bytes: as good as one store.
+  Case same(stores("mov.u32 %r9, %r2;\n"));
+  same.expectClean([&](const std::vector<uint32_t> &out) {
+    for (uint32_t i = 0; i < 4; ++i)
+      ASSERT_EQ(out[i], filled(i));
+  });
+  Case different(stores("mad.lo.u32 %r9, %r1, 16, %r2;\n"));
+  for (AsyncMode mode : kModes)
+    different.expectIssue(mode, IssueKind::Race, "unordered with the write");
+}
+
 TEST(BulkCheck, SourceReusedBeforeReadWait) {
   Case test(fillIn(512) + kStore + kCommit + fillIn(512, "%r2", "8") + kWait);
   for (AsyncMode mode : kModes)
