@@ -20,7 +20,7 @@ extern "C" __global__ void __cluster_dims__(4, 1, 1)
                : "memory");
   y[blockIdx.x * 64 + tid] = mine[tid] + 3 * v;
   // Nobody may leave while others read what is theirs.
-  clusterArrive();
+  clusterArriveRelaxed();
   clusterWait();
 }
 
@@ -40,7 +40,7 @@ extern "C" __global__ void __cluster_dims__(2, 1, 1)
     }
     fenceBarrierInit();
   }
-  clusterArrive();
+  clusterArriveRelaxed();
   clusterWait();
   if (rank == 0) {
 #pragma unroll 1
@@ -66,7 +66,7 @@ extern "C" __global__ void __cluster_dims__(2, 1, 1)
     }
   }
   // CTA 0's barriers have to be there until the last arrival.
-  clusterArrive();
+  clusterArriveRelaxed();
   clusterWait();
 }
 
@@ -165,7 +165,7 @@ extern "C" __global__ void __cluster_dims__(4, 1, 1)
   waitCluster(sharedAddress(&added), 0);
   y[blockIdx.x * 128 + tid] = other[127 - tid] * 7 + sum[127 - tid];
   // What this CTA sent is read until it has arrived at the others.
-  clusterArrive();
+  clusterArriveRelaxed();
   clusterWait();
 }
 

@@ -166,6 +166,11 @@ DEVICE uint32_t mapToRank(uint32_t address, uint32_t rank) {
 DEVICE void clusterArrive() {
   asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
 }
+// Orders no memory: for barriers that fenceBarrierInit() has published, and for
+// the last meeting before the end.
+DEVICE void clusterArriveRelaxed() {
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+}
 DEVICE void clusterWait() {
   asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
 }

@@ -134,7 +134,7 @@ extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(256)
     }
     fenceBarrierInit();
   }
-  clusterArrive();
+  clusterArriveRelaxed();
   clusterWait();
   if (threadIdx.x < 128) {
     if (t == 0) {
@@ -184,7 +184,7 @@ extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(256)
         (t & 3) * 2 + (i & 1)] = d[i];
   }
   // The other CTA may still write here and arrive here.
-  clusterArrive();
+  clusterArriveRelaxed();
   clusterWait();
 }
 

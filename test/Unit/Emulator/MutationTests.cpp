@@ -14,6 +14,8 @@
 #include "Mutations.h"
 #include "Subjects.h"
 
+#include <algorithm>
+#include <map>
 #include <set>
 
 using namespace flash::emu;
@@ -82,6 +84,7 @@ TEST(Mutation, OriginalsAreClean) {
 TEST(Mutation, EveryMutantIsFound) {
   unsigned total = 0, found = 0, harmless = 0;
   std::set<std::string> kernels;
+  std::map<std::string, unsigned> kinds;
   std::string table = "kernel                line  mutant                    "
                       "of line                             found as\n";
   for (const Subject &subject : subjects()) {
@@ -111,6 +114,7 @@ TEST(Mutation, EveryMutantIsFound) {
                            << mutant.change << ": " << mutant.subject;
         if (!how.empty())
           how = how.substr(0, how.find(':')) + ", " + kModeNames[mode];
+        ++kinds[how];
       }
       char row[300];
       std::snprintf(row, sizeof(row), "%-20s %5u  %-24s  %-34.34s  %s\n",
@@ -119,10 +123,92 @@ TEST(Mutation, EveryMutantIsFound) {
       table += row;
     }
   }
-  std::printf("%s%u of %u mutants of %zu kernels found; %u harmless ones\n",
-              table.c_str(), found, total, kernels.size(), harmless);
+  std::printf("%s\nfirst found as\n", table.c_str());
+  for (const auto &[how, count] : kinds)
+    std::printf("%5u  %s\n", count, how.c_str());
+  std::printf("%u of %u mutants of %zu kernels found; %u harmless\n", found,
+              total, kernels.size(), harmless);
   EXPECT_GE(total, 400u);
   EXPECT_GE(kernels.size(), 25u);
+}
+
+/// What the first report of a mutant has to say.
+struct ExpectedReport {
+  const char *kernel, *change, *subject; ///< The mutant, as in Equivalent.
+  IssueKind kind;
+  const char *access, *other; ///< Parts of the two PTX lines.
+  const char *message;        ///< A part of the message.
+};
+
+constexpr ExpectedReport kExpectedReports[] = {
+    // One lane arrives for the reads of its warp.
+    {"bulk_ring", "drop", "bar.warp.sync", IssueKind::Race, "cp.async.bulk",
+     "ld.shared", "unordered with the read of warp"},
+    {"bulk_ring", "do not wait", "again", IssueKind::Poisoned, "ld.shared",
+     "cp.async.bulk", "is still to write"},
+    {"bulk_store", "drop", "fence.proxy.async", IssueKind::Race,
+     "cp.async.bulk.global", "st.shared", "expected fence.proxy.async"},
+    {"bulk_store", "drop", "wait_group.read", IssueKind::Race, "st.shared",
+     "cp.async.bulk.global", "may still read"},
+    {"copy_pipeline_inc", "drop", "cp.async.mbarrier", IssueKind::Poisoned,
+     "ld.shared", "cp.async.cg", "is still to write"},
+    {"ping_pong", "release before", "ld.shared", IssueKind::Race, "st.shared",
+     "ld.shared", "unordered with the read of warp 1"},
+    {"remote_ring", "one lane arrives for all", "shared::cluster",
+     IssueKind::Race, "st.async", "ld.shared", "CTA rank 1"},
+    {"remote_ring", "relaxed", "mbarrier.arrive", IssueKind::Race, "st.async",
+     "st.async",
+     "unordered with the asynchronous write of warp 0 of CTA rank 0"},
+    {"gemm_specialised", "release before", "wait_group.sync.aligned 1",
+     IssueKind::Race, "cp.async.bulk.tensor", "wgmma.mma_async",
+     "may still read"},
+    {"gemm_specialised", "drop", "wgmma.wait_group.sync.aligned 0",
+     IssueKind::RegisterHazard, "cvt.rn.bf16x2", "wgmma.mma_async",
+     "still in flight"},
+    {"attention_specialised", "release before", "wait_group.sync.aligned 1",
+     IssueKind::Race, "cp.async.bulk.tensor", "wgmma.mma_async",
+     "unordered with the asynchronous read of warp"},
+};
+
+TEST(Mutation, ReportsNameBothAccesses) {
+  std::vector<Subject> all = subjects();
+  for (const ExpectedReport &expected : kExpectedReports) {
+    SCOPED_TRACE(std::string(expected.kernel) + ", " + expected.change + ": " +
+                 expected.subject);
+    auto subject =
+        std::find_if(all.begin(), all.end(), [&](const Subject &candidate) {
+          return candidate.kernel == expected.kernel;
+        });
+    ASSERT_NE(subject, all.end());
+    bool seen = false;
+    for (const Mutant &mutant :
+         mutantsOf(readInput(subject->file), subject->kernel)) {
+      if (seen || mutant.change != expected.change ||
+          mutant.subject.find(expected.subject) == std::string::npos)
+        continue;
+      auto module = parse(mutant.ptx);
+      ASSERT_TRUE(module);
+      for (unsigned turn = 0; turn < 12 && !seen; ++turn) {
+        std::string wrong;
+        Report report =
+            run(*subject, *module, kModes[turn % 3], turn / 3, wrong);
+        if (report.ok)
+          continue;
+        const Issue &issue = report.issues[0];
+        auto contains = [](std::string_view text, const char *part) {
+          return text.find(part) != std::string_view::npos;
+        };
+        // Another mutant of such a line may show otherwise.
+        seen = issue.kind == expected.kind && issue.lanes != 0 &&
+               issue.kernel == expected.kernel &&
+               module->lineText(issue.line) == issue.text &&
+               contains(issue.text, expected.access) &&
+               contains(module->lineText(issue.otherLine), expected.other) &&
+               contains(issue.message, expected.message);
+      }
+    }
+    EXPECT_TRUE(seen);
+  }
 }
 
 } // namespace

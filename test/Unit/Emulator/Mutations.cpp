@@ -175,6 +175,14 @@ void Mutator::visit(size_t at) {
     add(at, "expect 16 bytes more", withChanged(s, bytes, "add.u32", 16));
   }
 
+  // What came before is not passed on.
+  if (size_t release = s.opcode.find(".arrive.release");
+      release != std::string::npos) {
+    Statement weaker = s;
+    weaker.opcode.replace(release, 15, ".arrive.relaxed");
+    add(at, "relaxed", print(weaker));
+  }
+
   // The loop around a wait: it asks once and goes on.
   if (s.is("bra") && !s.guard.empty() &&
       (statements[at - 1].is("mbarrier.try_wait") ||

@@ -16,18 +16,25 @@
 using namespace flash::emu;
 using namespace flash::emu::test;
 
-std::string test::outcome(const Subject &subject, const Module &module,
-                          AsyncMode mode, uint64_t seed) {
+Report test::run(const Subject &subject, const Module &module, AsyncMode mode,
+                 uint64_t seed, std::string &wrong) {
   KernelRun run(module, subject.kernel);
   subject.prepare(run);
   run.config.async = mode;
   run.config.seed = seed;
   run.config.instructionBudget = 2'000'000;
   Report report = run.go();
+  wrong = report.ok ? subject.wrong(run) : "";
+  return report;
+}
+
+std::string test::outcome(const Subject &subject, const Module &module,
+                          AsyncMode mode, uint64_t seed) {
+  std::string wrong;
+  Report report = run(subject, module, mode, seed, wrong);
   if (!report.ok)
     return std::string(issueKindName(report.issues[0].kind)) + ": " +
            issues(report);
-  std::string wrong = subject.wrong(run);
   return wrong.empty() ? "" : "wrong result: " + wrong;
 }
 

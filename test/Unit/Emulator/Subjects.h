@@ -41,7 +41,12 @@ struct Subject {
 inline constexpr AsyncMode kModes[] = {AsyncMode::Eager, AsyncMode::Lazy,
                                        AsyncMode::Random};
 
-/// Runs the subject on `module`. "" if all is well, else the kind of the first
+/// Runs the subject on `module`; `wrong` receives what is wrong with the
+/// results, "" if nothing or if there are reports.
+Report run(const Subject &subject, const Module &module, AsyncMode mode,
+           uint64_t seed, std::string &wrong);
+
+/// The same as a text: "" if all is well, else the kind of the first
 /// issue and ": " and its whole report, or "wrong result: " and where.
 std::string outcome(const Subject &subject, const Module &module,
                     AsyncMode mode, uint64_t seed);
