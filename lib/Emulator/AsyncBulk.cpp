@@ -79,8 +79,22 @@ void BulkEngine::read(BulkOp &op) {
 void BulkEngine::write(BulkOp &op) {
   if (op.written)
     return;
-  read(op);
   op.written = true;
+  // Most copies read and write at once.
+  if (!op.sampled && op.reduce == BulkReduce::None) {
+    for (const BulkMove &move : op.moves) {
+      if (!move.from) {
+        fillBytes(op, move.to, move.bytes);
+        continue;
+      }
+      copyMasked(move.to, move.from, move.bytes, op.byteMask);
+      convertLoaded(op.loadedAs, move.to, move.bytes);
+      clearUnread(move.unread, move.bytes, op.byteMask);
+    }
+    op.sampled = true;
+    return;
+  }
+  read(op);
   // CTAs on other host threads reduce into the same buffers.
   std::unique_lock<std::mutex> lock(op.warp->cta->launch.atomicsMutex,
                                     std::defer_lock);

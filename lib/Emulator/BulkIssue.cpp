@@ -81,32 +81,34 @@ bool BulkIssuer::global(uint64_t address, uint32_t bytes, bool isWrite,
   std::byte *at = buffer->data.get() + offset;
   uint8_t *unread = buffer->unread ? buffer->unread.get() + offset : nullptr;
   move.bytes = bytes;
+  bool reduces = op.reduce != BulkReduce::None;
   if (isWrite) {
     move.to = at;
     move.unread = unread;
   } else {
     move.from = at;
-    if (unread && cta.checkUninitialised && std::memchr(unread, 1, bytes) &&
-        cta.wants(IssueKind::Uninitialised, warp, &inst)) {
-      auto *bad = static_cast<uint8_t *>(std::memchr(unread, 1, bytes));
+  }
+  if (unread && (!isWrite || reduces) && cta.checkUninitialised)
+    if (auto *bad = static_cast<uint8_t *>(std::memchr(unread, 1, bytes));
+        bad && cta.wants(IssueKind::Uninitialised, warp, &inst))
       cta.report(IssueKind::Uninitialised, warp, &inst, 1u << lane,
-                 "lane " + std::to_string(lane) + " copies " +
+                 "lane " + std::to_string(lane) +
+                     (reduces ? " adds to " : " copies ") +
                      describeGlobal(*launch.buffers, launch.variables,
                                     address + uint64_t(bad - unread)) +
                      ", which is uninitialised or poisoned");
-    }
-  }
   globalRanges.emplace_back(address, bytes);
-  // Reductions are atomic and may meet each other.
-  if (!cta.checker || op.reduce != BulkReduce::None)
+  if (!cta.checker)
     return true;
   // CUTLASS lets all lanes of a warp store one box: equal writes are no race.
   Finding finding =
-      isWrite ? cta.checker->writeGlobal(who(), address, bytes, repeats)
-              : cta.checker->readGlobal(who(), address, bytes);
+      isWrite && !reduces
+          ? cta.checker->writeGlobal(who(), address, bytes, repeats)
+          : cta.checker->readGlobal(who(), address, bytes);
   if (finding.kind != Finding::None)
     reportFinding(warp, inst, lane, finding, isWrite, true);
-  if (isWrite ? !buffer->writers : !buffer->readers)
+  // Reductions are atomic and may meet each other.
+  if (reduces || (isWrite ? !buffer->writers : !buffer->readers))
     return true;
   Access access;
   access.mask = access.globalMask = 1u << lane;

@@ -62,6 +62,8 @@ bool tensorOperand(Decoder &d, size_t i, BulkAddress &map, BulkForm &form) {
   if (coordinates.size() != form.rank)
     return d.fail("coordinates: expected " + std::to_string(form.rank) +
                   ", got " + std::to_string(coordinates.size()));
+  if (d.operand(i).value)
+    return d.fail("tensor map: expected an address without an offset");
   map = address(d, i, true);
   if (map.narrow)
     return d.fail("tensor map: expected a 64-bit address");

@@ -198,6 +198,27 @@ TEST(BulkCheck, UninitialisedGlobal) {
                    "copies byte 0 of buffer 'arg1'");
 }
 
+/// A reduction needs what it combines with, and after whoever wrote it.
+TEST(BulkCheck, ReduceIntoWhat) {
+  std::string reduce =
+      "@!%p1 cp.reduce.async.bulk.global.shared::cta.bulk_group.add.u32 "
+      "[%rd2], [%r2], 256;\n" +
+      kCommit + kWait;
+  Case nothing(fillIn(256) + reduce);
+  nothing.outUninitialised = true;
+  nothing.expectIssue(AsyncMode::Lazy, IssueKind::Uninitialised,
+                      "adds to byte 0 of buffer 'arg1'");
+  std::string zero = "mad.wide.u32 %rd8, %r1, 4, %rd2;\n"
+                     "st.global.b32 [%rd8], 0;\n";
+  Case ordered(zero + fillIn(256) + reduce);
+  ordered.expectClean([&](const std::vector<uint32_t> &out) {
+    ASSERT_EQ(out[63], filled(63));
+  });
+  Case unordered(fillIn(256) + zero + reduce);
+  unordered.expectIssue(AsyncMode::Eager, IssueKind::Race,
+                        "unordered with the write");
+}
+
 TEST(BulkCheck, TensorMaps) {
   Case garbage(tensorLoad("0", "0"));
   garbage.expectIssue(AsyncMode::Eager, IssueKind::Launch,
@@ -295,6 +316,9 @@ TEST(BulkDecode, Refusals) {
       {"cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::"
        "bytes [%r2], [%rd3], [%r3];",
        "expected a tensor [map, {coordinates}]"},
+      {"cp.async.bulk.tensor.1d.shared::cluster.global.mbarrier::complete_tx::"
+       "bytes [%r2], [%rd3+64, {0}], [%r3];",
+       "tensor map: expected an address without an offset"},
       {"cp.async.bulk.tensor.6d.shared::cluster.global.mbarrier::complete_tx::"
        "bytes [%r2], [%rd3, {0}], [%r3];",
        "expected .1d, .2d, .3d, .4d or .5d"},
