@@ -111,22 +111,23 @@ bool resolveShared(Warp &warp, const Inst &inst, Access &access,
     access.at[i] = cluster.shared.get() + offset;
     access.unread[i] = nullptr;
   });
-  auto refuse = [&](unsigned lane, std::string what) {
-    warp.cta->fatal(IssueKind::OutOfBounds, warp, &inst, bad,
-                    "lane " + std::to_string(lane) +
-                        (access.isWrite ? " writes " : " reads ") +
-                        std::to_string(access.bytes) + " bytes at " + what);
-    return false;
+  auto describe = [&](unsigned lane, const std::string &what) {
+    return "lane " + std::to_string(lane) +
+           (access.isWrite ? " writes " : " reads ") +
+           std::to_string(access.bytes) + " bytes at " + what;
   };
   if (bad) {
     unsigned lane = std::countr_zero(bad);
     uint64_t address = access.address[lane];
-    return refuse(lane, "shared byte " + std::to_string(address & kInCta) +
-                            " of CTA rank " +
-                            std::to_string(address >> kRankShift) +
-                            ": expected to stay within " +
-                            std::to_string(cta.sharedBytes) + " bytes of " +
-                            std::to_string(cluster.size()) + " CTAs");
+    cta.fatal(IssueKind::OutOfBounds, warp, &inst, bad,
+              describe(lane, "shared byte " + std::to_string(address & kInCta) +
+                                 " of CTA rank " +
+                                 std::to_string(address >> kRankShift) +
+                                 ": expected to stay within " +
+                                 std::to_string(cta.sharedBytes) +
+                                 " bytes of " + std::to_string(cluster.size()) +
+                                 " CTAs"));
+    return false;
   }
   if (all & (access.bytes - 1))
     return misaligned(warp, inst, access, lanes);
@@ -137,9 +138,14 @@ bool resolveShared(Warp &warp, const Inst &inst, Access &access,
   });
   if (bad) {
     unsigned lane = std::countr_zero(bad);
-    return refuse(lane, cluster.describeShared(uint32_t(access.address[lane])) +
-                            ", which has ended: expected it to wait for its "
-                            "cluster");
+    // The emulator has it still: the kernel goes on, in case more is wrong.
+    if (cta.wants(IssueKind::OutOfBounds, warp, &inst))
+      cta.report(
+          IssueKind::OutOfBounds, warp, &inst, bad,
+          describe(lane,
+                   cluster.describeShared(uint32_t(access.address[lane])) +
+                       ", which has ended: expected it to wait for its "
+                       "cluster"));
   }
   return true;
 }
