@@ -97,6 +97,7 @@ private:
   bool barrier(uint32_t &offset);
   bool mapAndCoordinates(const BulkAddress &address);
   bool box(const BulkAddress &address, bool isWrite, SharedRange &range);
+  bool boxMoves(bool isWrite);
   bool typeOfMap();
 
   void issueTo(SharedRange to, uint32_t barrier);

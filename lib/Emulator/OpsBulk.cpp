@@ -32,17 +32,14 @@ void pushForm(Decoder &d, const BulkForm &form) {
     d.pushExtra(word);
 }
 
-/// An address operand; `isGeneric` variables get their window's address.
-BulkAddress address(Decoder &d, size_t i, bool isGeneric = false) {
+/// An address operand, of a tensor with `isTensor`: its variables get their
+/// window's address then.
+BulkAddress address(Decoder &d, size_t i, bool isTensor = false) {
   BulkAddress result;
-  if (i >= d.operandCount() || d.operand(i).kind != Operand::Address) {
-    d.fail("operand " + std::to_string(i + 1) + ": expected an address [...]");
-    return result;
-  }
-  AddressOperand operand = d.address(d.operand(i));
-  if (isGeneric && operand.symbolSpace == StateSpace::Const)
+  AddressOperand operand = isTensor ? d.address(d.operand(i)) : d.address(i);
+  if (isTensor && operand.symbolSpace == StateSpace::Const)
     operand.offset += kConstWindow;
-  else if (isGeneric && operand.symbolSpace == StateSpace::Param)
+  else if (isTensor && operand.symbolSpace == StateSpace::Param)
     operand.offset += kParamWindow;
   result.narrow = operand.hasBase && !operand.base64;
   result.base = operand.hasBase ? operand.base : d.constant64(0);

@@ -71,6 +71,43 @@ bool BulkIssuer::box(const BulkAddress &address, bool isWrite,
   return true;
 }
 
+/// Makes the moves of the box's segments. What is adjacent in global memory,
+/// such as a row that a swizzle has cut up, is checked at once.
+bool BulkIssuer::boxMoves(bool isWrite) {
+  std::byte *base = cluster.shared.get();
+  op.moves.reserve(segments.size());
+  for (size_t i = 0; i < segments.size();) {
+    if (!segments[i].inside) {
+      // Filled by a load, left alone by a store.
+      if (!isWrite)
+        op.moves.push_back(
+            {base + segments[i].shared, nullptr, segments[i].bytes, nullptr});
+      ++i;
+      continue;
+    }
+    uint64_t first = segments[i].global;
+    uint32_t bytes = 0;
+    size_t end = i;
+    while (end < segments.size() && segments[end].inside &&
+           segments[end].global == first + bytes)
+      bytes += segments[end++].bytes;
+    BulkMove run;
+    if (!global(first, bytes, isWrite, run))
+      return false;
+    for (; i < end; ++i) {
+      uint64_t at = segments[i].global - first;
+      std::byte *shared = base + segments[i].shared;
+      uint32_t count = segments[i].bytes;
+      if (isWrite)
+        op.moves.push_back({run.to + at, shared, count,
+                            run.unread ? run.unread + at : nullptr});
+      else
+        op.moves.push_back({shared, run.from + at, count, nullptr});
+    }
+  }
+  return true;
+}
+
 bool BulkIssuer::tensorLoad() {
   SharedRange to;
   uint32_t at;
@@ -79,16 +116,8 @@ bool BulkIssuer::tensorLoad() {
   op.fill = fillPattern(spec);
   op.fillBytes = uint8_t(elementBytes(spec.type));
   op.loadedAs = spec.type;
-  op.moves.reserve(segments.size());
-  std::byte *base = cluster.shared.get();
-  for (const BoxSegment &segment : segments) {
-    BulkMove move;
-    move.to = base + segment.shared;
-    move.bytes = segment.bytes;
-    if (segment.inside && !global(segment.global, segment.bytes, false, move))
-      return false;
-    op.moves.push_back(move);
-  }
+  if (!boxMoves(false))
+    return false;
   countGlobal(false);
   countShared(op.bytes, true);
   return multicast(to, at);
@@ -123,22 +152,17 @@ bool BulkIssuer::tensorStore() {
     return false;
   if (op.reduce != BulkReduce::None && !typeOfMap())
     return false;
-  std::byte *base = cluster.shared.get();
-  uint64_t bytes = op.bytes;
-  op.bytes = 0;
+  if (!boxMoves(true))
+    return false;
   // What lies outside the tensor is not read.
   SharedSet set(from.offset, from.bytes);
-  for (const BoxSegment &segment : segments) {
-    if (!segment.inside)
-      continue;
-    BulkMove move;
-    move.from = base + segment.shared;
-    if (!global(segment.global, segment.bytes, true, move))
-      return false;
-    op.moves.push_back(move);
-    op.bytes += segment.bytes;
-    set.add(segment.shared, segment.bytes);
-  }
+  uint64_t bytes = 0;
+  for (const BoxSegment &segment : segments)
+    if (segment.inside) {
+      set.add(segment.shared, segment.bytes);
+      bytes += segment.bytes;
+    }
+  op.bytes = bytes;
   countGlobal(true);
   countShared(bytes, false);
   issueToGlobal(std::move(set));

@@ -319,6 +319,9 @@ TEST(BulkDecode, Refusals) {
       {"cp.async.bulk.tensor.1d.shared::cluster.global.mbarrier::complete_tx::"
        "bytes [%r2], [%rd3+64, {0}], [%r3];",
        "tensor map: expected an address without an offset"},
+      {"cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes "
+       "[%r2, {0}], [%rd1], 16, [%r3];",
+       "operand 1: expected an address [...]"},
       {"cp.async.bulk.tensor.6d.shared::cluster.global.mbarrier::complete_tx::"
        "bytes [%r2], [%rd3, {0}], [%r3];",
        "expected .1d, .2d, .3d, .4d or .5d"},
