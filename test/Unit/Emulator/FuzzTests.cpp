@@ -11,9 +11,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Harness.h"
+#include "Subjects.h"
 
 #include <random>
+#include <set>
 
 using namespace flash::emu;
 using namespace flash::emu::test;
@@ -28,14 +29,20 @@ std::vector<std::string> split(const std::string &text) {
   return lines;
 }
 
-/// The lines of one kernel of a golden file, with the file's header.
-std::string kernelOf(const std::string &text, const std::string &name) {
-  std::string result;
+/// The lines of one kernel of a golden file, with the file's header: all before
+/// its body, and its body.
+std::pair<std::string, std::string> kernelOf(const std::string &text,
+                                             const std::string &name) {
   size_t entry = text.find(".visible .entry " + name + "(");
   size_t first = text.find(".visible .entry");
   EXPECT_NE(entry, std::string::npos) << name;
-  size_t end = text.find("\n}", entry);
-  return text.substr(0, first) + text.substr(entry, end + 3 - entry);
+  size_t body = text.find("\n{", entry) + 3;
+  // A block of inline assembly ends at the margin too.
+  size_t end = text.find("\n}\n", body);
+  while (text.compare(end + 3, 18, "\t// end inline asm") == 0)
+    end = text.find("\n}\n", end + 3);
+  return {text.substr(0, first) + text.substr(entry, body - entry),
+          text.substr(body, end + 3 - body)};
 }
 
 class Mutator {
@@ -127,7 +134,8 @@ TEST(Fuzz, MutatedKernels) {
   constexpr unsigned perSeed = 1500; // 10,500 texts.
   unsigned parsed = 0, refused = 0, clean = 0;
   for (const Seed &seed : seeds) {
-    std::string text = kernelOf(readInput(seed.file), seed.kernel);
+    auto [head, body] = kernelOf(readInput(seed.file), seed.kernel);
+    std::string text = head + body;
     ASSERT_TRUE(parse(text)) << seed.kernel;
     std::vector<std::string> words = wordsOf(text);
     for (unsigned i = 0; i < perSeed; ++i) {
@@ -168,6 +176,47 @@ TEST(Fuzz, MutatedKernels) {
   // The mutations must reach past the parser, or the test says little.
   EXPECT_GT(parsed, 7 * perSeed * 3 / 10)
       << refused << " refused, " << clean << " clean";
+}
+
+// As above for what waits and copies asynchronously, with arguments that let
+// it run; so only the body changes.
+TEST(Fuzz, MutatedPipelines) {
+  std::vector<Subject> all;
+  std::set<std::string> kernels;
+  for (auto list : {barrierSubjects, tensorMapSubjects, clusterSubjects,
+                    wgmmaSubjects, specialisedSubjects, tcgen05Subjects})
+    for (Subject &subject : list())
+      if (kernels.insert(subject.kernel).second)
+        all.push_back(std::move(subject));
+  constexpr unsigned perSeed = 200; // Of 39 kernels.
+  unsigned parsed = 0, clean = 0;
+  for (size_t number = 0; number < all.size(); ++number) {
+    const Subject &subject = all[number];
+    auto [head, body] = kernelOf(readInput(subject.file), subject.kernel);
+    ASSERT_TRUE(parse(head + body)) << subject.kernel;
+    std::vector<std::string> words = wordsOf(body);
+    for (unsigned i = 0; i < perSeed; ++i) {
+      Mutator mutator(uint32_t(i * 128 + number));
+      Diagnostic error;
+      auto module = Module::parse(head + mutator.mutate(body, words), error);
+      if (!module || !module->kernel(subject.kernel)) {
+        EXPECT_TRUE(module || !error.message.empty());
+        continue;
+      }
+      ++parsed;
+      KernelRun run(*module, subject.kernel);
+      subject.prepare(run);
+      run.config.threads = 1;
+      run.config.async = AsyncMode(i % 3);
+      run.config.seed = i;
+      run.config.counters = i % 2;
+      run.config.instructionBudget = 20'000;
+      Report report = run.go();
+      clean += report.ok;
+      EXPECT_EQ(report.ok, report.issues.empty());
+    }
+  }
+  EXPECT_GT(parsed, all.size() * perSeed * 3 / 10) << clean << " clean";
 }
 
 } // namespace
