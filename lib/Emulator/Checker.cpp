@@ -54,6 +54,7 @@ void Checker::reset() {
   ++generation;
   globalGranules.clear();
   ops.assign(1, Op());
+  tensorFenced.clear();
   readers.clear();
   std::fill(readerBlocks.begin(), readerBlocks.end(), 0);
   readerLimit = 64;
@@ -488,11 +489,19 @@ void Checker::release(unsigned warp, uint32_t lanes, Clock &into) {
   ++clock.epoch;
 }
 
-bool Checker::knows(unsigned warp, unsigned lane, unsigned other,
-                    uint32_t epoch) const {
-  const uint32_t *row = known(warp, lane).row(other);
+bool Checker::knowsAny(const Clock &clock, unsigned warp, uint32_t epoch) {
+  const uint32_t *row = clock.row(warp);
   return std::any_of(row, row + 32,
                      [&](uint32_t known) { return known >= epoch; });
+}
+
+void Checker::fenceTensor(unsigned warp, uint32_t lanes) {
+  if (tensorFenced.empty())
+    tensorFenced.assign(clocks.size(), makeClock());
+  if (clocks[warp].lanes.empty())
+    lanes &= -lanes;
+  for (; lanes; lanes &= lanes - 1)
+    tensorFenced[warp].join(known(warp, unsigned(std::countr_zero(lanes))));
 }
 
 void Checker::fenceProxy(unsigned warp, uint32_t lanes, uint32_t live) {

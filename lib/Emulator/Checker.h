@@ -203,18 +203,31 @@ public:
   //===--- For tensor memory, which keeps records of its own --------------===//
 
   uint32_t epochOf(unsigned warp) const { return clocks[warp].epoch; }
-  uint32_t currentGeneration() const { return generation; }
   /// Whether (warp, lane) knows of any lane of `other` at `epoch`.
   bool knows(unsigned warp, unsigned lane, unsigned other,
-             uint32_t epoch) const;
+             uint32_t epoch) const {
+    return knowsAny(known(warp, lane), other, epoch);
+  }
   /// Whether (warp, lane) knows that the operation is over.
   bool knowsFinished(uint32_t op, unsigned warp, unsigned lane) const {
     return ops[op].state != Op::InFlight && ordered(ops[op], warp, lane);
+  }
+  /// tcgen05.fence::after_thread_sync by `lanes`. The two questions above, of
+  /// what some lane of the warp knew at such a fence:
+  void fenceTensor(unsigned warp, uint32_t lanes);
+  bool knewAtFence(unsigned warp, unsigned other, uint32_t epoch) const {
+    return !tensorFenced.empty() && knowsAny(tensorFenced[warp], other, epoch);
+  }
+  bool knewFinishedAtFence(uint32_t op, unsigned warp) const {
+    return !tensorFenced.empty() && ops[op].state == Op::OnMbarrier &&
+           tensorFenced[warp].phase(ops[op].slot) >= ops[op].phase;
   }
 
   Clock makeClock() const { return Clock(unsigned(clocks.size())); }
 
 private:
+  static bool knowsAny(const Clock &clock, unsigned warp, uint32_t epoch);
+
   struct Record {
     uint32_t epoch; ///< Of cp.async: its serial number, or the phase.
     uint32_t lanes; ///< Of kOnMbarrier: the slot.
@@ -331,6 +344,7 @@ private:
   std::vector<Granule> granules;                        ///< Shared memory.
   std::vector<Line> lines;                              ///< The same.
   std::unordered_map<uint64_t, Granule> globalGranules; ///< By address / 16.
+  std::vector<Clock> tensorFenced; ///< By warp; empty before any fence.
   std::vector<WarpClock> clocks;
   std::vector<Op> ops;
   std::vector<AsyncReader> readers;

@@ -111,6 +111,10 @@ public:
   /// This is an operation of the async proxy on shared memory.
   void noteAsyncProxy() { program->usesAsyncProxy = true; }
   void noteWarpgroups() { program->usesWarpgroups = true; }
+  void noteTensorFence(bool isBefore) {
+    (isBefore ? program->tensorFencesBefore : program->tensorFencesAfter) =
+        true;
+  }
   uint32_t extraSize() const { return uint32_t(program->extra.size()); }
   bool variableAddress(int32_t variable, StateSpace &space, uint64_t &address);
 

@@ -128,6 +128,7 @@ Cta::Cta(Cluster &cluster, uint32_t rank, ThreadCounts &counts)
     warp.cta = this;
     warp.program = &program;
     warp.issued = counts.issued.data();
+    warp.tensorFlops = counts.tensorFlops.data();
     warp.memory = counts.memory.empty() ? nullptr : counts.memory.data();
     warp.id = i;
     warp.agent = rank * numWarps + i;
@@ -254,6 +255,7 @@ Report flash::emu::launch(const Module &module, std::string_view kernel,
   auto work = [&](unsigned index) {
     ThreadCounts &mine = counts[index];
     mine.issued.resize(program->code.size() + 1);
+    mine.tensorFlops.resize(program->code.size());
     if (config.counters)
       mine.memory.resize(program->code.size());
     Cluster cluster(state, mine);

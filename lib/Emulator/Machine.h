@@ -62,6 +62,8 @@ struct ThreadCounts {
   /// How often each instruction was issued, while the launch runs as the
   /// difference from the one before: instructions count by stretches.
   std::vector<uint64_t> issued;
+  /// Of instructions whose shape is not known before they run.
+  std::vector<uint64_t> tensorFlops;
   std::vector<MemoryCounts> memory; ///< Empty unless counters are asked for.
 };
 
@@ -123,8 +125,9 @@ struct alignas(64) Warp {
   std::byte *registers = nullptr; ///< Rows and predicates, then constants.
   Cta *cta = nullptr;
   const Program *program = nullptr;
-  uint64_t *issued = nullptr;     ///< See ThreadCounts.
-  MemoryCounts *memory = nullptr; ///< By pc, null without counters.
+  uint64_t *issued = nullptr;      ///< See ThreadCounts.
+  uint64_t *tensorFlops = nullptr; ///< By pc, of tcgen05.mma.
+  MemoryCounts *memory = nullptr;  ///< By pc, null without counters.
   uint32_t id = 0;
   uint32_t agent = 0; ///< Its number in the cluster.
   uint32_t live = 0;  ///< Lanes that have not exited.

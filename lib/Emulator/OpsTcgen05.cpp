@@ -232,6 +232,7 @@ void issueProduct(const Issuer &issuer) {
                        operation.checkerOp);
     }
   }
+  warp.tensorFlops[warp.pcOf(inst)] += 2ull * shape.m * shape.n * shape.k;
   pipelines(warp.cta->cluster).issue(std::move(operation));
 }
 
@@ -591,8 +592,8 @@ bool decodeTcgen05(Decoder &d) {
       {"st", decodeTensorStore},
       {"wait::ld", decodeTensorWaitLoad},
       {"wait::st", decodeTensorWaitStore},
-      {"fence::before_thread_sync", decodeTensorFence},
-      {"fence::after_thread_sync", decodeTensorFence},
+      {"fence::before_thread_sync", decodeTensorFenceBefore},
+      {"fence::after_thread_sync", decodeTensorFenceAfter},
       {"mma", decodeProduct},
       {"cp", decodeCopy},
       {"shift", decodeShift},

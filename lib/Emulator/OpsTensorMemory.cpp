@@ -325,7 +325,18 @@ void runWaitLoad(Warp &warp, const Inst &, uint32_t) {
 void runWaitStore(Warp &warp, const Inst &, uint32_t) {
   settleTensorAccesses(warp, true);
 }
-void runFence(Warp &, const Inst &, uint32_t) {}
+template <bool IsBefore>
+void runFence(Warp &warp, const Inst &, uint32_t mask) {
+  fenceTensorAccesses(warp, mask, IsBefore);
+}
+
+template <bool IsBefore> bool decodeFence(Decoder &d) {
+  d.inst.kind = Kind::Memory;
+  d.meta.pipe = Pipe::Control;
+  d.noteTensorFence(IsBefore);
+  d.setHandler(runFence<IsBefore>);
+  return d.expectOperands(0, 0);
+}
 
 } // namespace
 
@@ -391,9 +402,9 @@ bool flash::emu::decodeTensorWaitStore(Decoder &d) {
   d.setHandler(runWaitStore);
   return takeSyncAligned(d) && d.expectOperands(0, 0);
 }
-bool flash::emu::decodeTensorFence(Decoder &d) {
-  d.inst.kind = Kind::Memory;
-  d.meta.pipe = Pipe::Control;
-  d.setHandler(runFence);
-  return d.expectOperands(0, 0);
+bool flash::emu::decodeTensorFenceBefore(Decoder &d) {
+  return decodeFence<true>(d);
+}
+bool flash::emu::decodeTensorFenceAfter(Decoder &d) {
+  return decodeFence<false>(d);
 }

@@ -137,6 +137,8 @@ struct Program {
   /// Has operations of the async proxy on shared memory.
   bool usesAsyncProxy = false;
   bool usesWarpgroups = false; ///< Has wgmma instructions.
+  /// Has tcgen05.fence::before_thread_sync, ::after_thread_sync.
+  bool tensorFencesBefore = false, tensorFencesAfter = false;
   /// Registers whose values wgmma reads or writes, directly or through moves:
   /// register number -> their own number, ~0 for others; and their rows.
   std::vector<uint32_t> warpgroupNumber, warpgroupRows;

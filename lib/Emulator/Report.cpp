@@ -188,6 +188,7 @@ void flash::emu::fillCounters(Report &report, const Program &program,
     CounterSet set;
     for (const ThreadCounts &thread : counts) {
       set.issued += thread.issued[pc];
+      set.tensorFlops += thread.tensorFlops[pc];
       if (thread.memory.empty())
         continue;
       const MemoryCounts &memory = thread.memory[pc];
@@ -206,7 +207,7 @@ void flash::emu::fillCounters(Report &report, const Program &program,
     if (program.opcodes[meta.opcode] == "(jump)")
       continue;
     set.pipes[unsigned(meta.pipe)] = set.issued;
-    set.tensorFlops = set.issued * meta.tensorFlops;
+    set.tensorFlops += set.issued * meta.tensorFlops;
     opcodes[program.opcodes[meta.opcode]] += set.issued;
     lines[meta.line].add(set);
     report.counters.total.add(set);

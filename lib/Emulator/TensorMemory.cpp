@@ -30,6 +30,7 @@ void TensorMemory::reset() {
     column = {};
   taken.clear();
   awaited.clear();
+  unfenced.clear();
   relinquished = false;
   ctaGroup = 0;
 }
@@ -146,26 +147,37 @@ void TensorMemory::note(const TensorRange &range, const TensorAccess &access,
   // Units of one range mostly carry the same records; what was found to be
   // ordered once need not be asked again.
   TensorAccess known;
-  auto isKnown = [&](const TensorAccess &other) {
+  auto answerFor = [&](const TensorAccess &other) {
     if (other.kind == known.kind && other.number == known.number &&
-        other.warp == known.warp && other.generation == known.generation)
-      return true;
-    if (!order->after(other))
-      return false;
-    known = other;
-    return true;
+        other.warp == known.warp && other.fenced == known.fenced)
+      return TensorOrder::After;
+    TensorOrder::Answer answer = order->after(other);
+    if (answer == TensorOrder::After)
+      known = other;
+    return answer;
   };
   auto check = [&](const TensorAccess &other, bool otherIsWrite, unsigned lane,
                    unsigned column) {
     if (other.kind == TensorAccess::None)
       return true;
-    TensorFinding::Kind kind = TensorFinding::None;
-    if (other.kind == TensorAccess::Waiting)
-      kind = TensorFinding::NoWait;
-    else if (!isKnown(other))
-      kind = other.kind == TensorAccess::Done ? TensorFinding::Race
-             : otherIsWrite                   ? TensorFinding::InFlight
-                                              : TensorFinding::BeingRead;
+    TensorFinding::Kind kind = TensorFinding::NoWait;
+    if (other.kind != TensorAccess::Waiting)
+      switch (answerFor(other)) {
+      case TensorOrder::After:
+        kind = TensorFinding::None;
+        break;
+      case TensorOrder::NoFenceBefore:
+        kind = TensorFinding::NoFenceBefore;
+        break;
+      case TensorOrder::NoFenceAfter:
+        kind = TensorFinding::NoFenceAfter;
+        break;
+      case TensorOrder::Unordered:
+        kind = other.kind == TensorAccess::Done ? TensorFinding::Race
+               : otherIsWrite                   ? TensorFinding::InFlight
+                                                : TensorFinding::BeingRead;
+        break;
+      }
     if (kind == TensorFinding::None)
       return true;
     if (finding.kind == TensorFinding::None)
@@ -187,7 +199,7 @@ void TensorMemory::note(const TensorRange &range, const TensorAccess &access,
       return reader.kind == TensorAccess::Waiting
                  ? access.kind == TensorAccess::Waiting &&
                        reader.warp == access.warp
-                 : isKnown(reader);
+                 : answerFor(reader) == TensorOrder::After;
     });
     unit.readers.push_back(access);
   });
@@ -198,20 +210,12 @@ void TensorMemory::expectWait(uint16_t warp, bool isWrite,
   awaited.push_back({warp, isWrite, range});
 }
 
-bool TensorMemory::awaits(uint16_t warp, bool isWrite) const {
-  return std::any_of(awaited.begin(), awaited.end(), [&](const Awaited &a) {
-    return a.warp == warp && a.isWrite == isWrite;
-  });
-}
-
-void TensorMemory::settle(uint16_t warp, bool isWrite, uint32_t epoch,
-                          uint32_t generation) {
+void TensorMemory::settle(uint16_t warp, bool isWrite, uint32_t epoch) {
   auto done = [&](TensorAccess &access) {
     if (access.kind != TensorAccess::Waiting || access.warp != warp)
       return;
     access.kind = TensorAccess::Done;
     access.number = epoch;
-    access.generation = generation;
   };
   std::erase_if(awaited, [&](const Awaited &a) {
     if (a.warp != warp || a.isWrite != isWrite)
@@ -221,6 +225,28 @@ void TensorMemory::settle(uint16_t warp, bool isWrite, uint32_t epoch,
         done(unit.writer);
       else
         std::for_each(unit.readers.begin(), unit.readers.end(), done);
+    });
+    unfenced.push_back(a);
+    return true;
+  });
+}
+
+void TensorMemory::fenceBefore(uint16_t warp, uint32_t epoch) {
+  auto fence = [&](TensorAccess &access) {
+    if (access.kind != TensorAccess::Done || access.warp != warp ||
+        access.fenced)
+      return;
+    access.fenced = true;
+    access.number = epoch;
+  };
+  std::erase_if(unfenced, [&](const Awaited &a) {
+    if (a.warp != warp)
+      return false;
+    forUnits(a.range, [&](Unit &unit, unsigned, unsigned) {
+      if (a.isWrite)
+        fence(unit.writer);
+      else
+        std::for_each(unit.readers.begin(), unit.readers.end(), fence);
     });
     return true;
   });

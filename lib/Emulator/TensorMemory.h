@@ -64,10 +64,11 @@ struct TensorAccess {
     Core,    ///< Of the tensor core; `number` is its operation.
   };
   Kind kind = None;
-  uint8_t lane = 0;  ///< Core: issuing lane.
-  uint16_t warp = 0; ///< Number of the warp in the cluster; Core: issuer.
+  bool fenced = false; ///< Done: fence::before_thread_sync came after it, and
+                       ///< `number` is the epoch at that fence.
+  uint8_t lane = 0;    ///< Core: issuing lane.
+  uint16_t warp = 0;   ///< Number of the warp in the cluster; Core: issuer.
   uint32_t number = 0;
-  uint32_t generation = 0; ///< Of the checker, see Checker::newGeneration.
   uint32_t pc = 0;
 };
 
@@ -75,19 +76,27 @@ struct TensorAccess {
 class TensorOrder {
 public:
   virtual ~TensorOrder() = default;
+  enum Answer : uint8_t {
+    After,
+    Unordered,
+    NoFenceBefore, ///< The warp of the earlier access lacks its fence.
+    NoFenceAfter,  ///< That of the later one does.
+  };
   /// Whether the new access is known to come after `access`, which is Done or
   /// Core.
-  virtual bool after(const TensorAccess &access) const = 0;
+  virtual Answer after(const TensorAccess &access) const = 0;
 };
 
 /// What an access found; the first conflict only.
 struct TensorFinding {
   enum Kind : uint8_t {
     None,
-    InFlight,  ///< The tensor core is still to write it.
-    BeingRead, ///< The tensor core is still to read it.
-    NoWait,    ///< `other` lacks its wait::ld or wait::st.
-    Race,      ///< Nothing orders it and `other`.
+    InFlight,      ///< The tensor core is still to write it.
+    BeingRead,     ///< The tensor core is still to read it.
+    NoWait,        ///< `other` lacks its wait::ld or wait::st.
+    NoFenceBefore, ///< A tcgen05.fence is missing, as in TensorOrder.
+    NoFenceAfter,
+    Race, ///< Nothing orders it and `other`.
   };
   Kind kind = None;
   bool otherIsWrite = false;
@@ -148,9 +157,9 @@ public:
   /// A warp's load (store) of `range` is on record as Waiting.
   void expectWait(uint16_t warp, bool isWrite, const TensorRange &range);
   /// The warp waits for its loads (stores): they become Done at its `epoch`.
-  void settle(uint16_t warp, bool isWrite, uint32_t epoch, uint32_t generation);
-  /// Whether loads (stores) of the warp wait for that.
-  bool awaits(uint16_t warp, bool isWrite) const;
+  void settle(uint16_t warp, bool isWrite, uint32_t epoch);
+  /// The warp executes fence::before_thread_sync in its `epoch`.
+  void fenceBefore(uint16_t warp, uint32_t epoch);
   /// An operation is to write `range` (has written it).
   void setPending(const TensorRange &range, uint32_t operation);
   void clearPending(const TensorRange &range, uint32_t operation);
@@ -182,8 +191,8 @@ private:
   std::vector<uint32_t> cells; ///< [lane][column]
   std::vector<Unit> units;     ///< [lane / 16][column]
   std::array<std::array<uint64_t, 2>, kTensorColumns> written;
-  std::vector<Allocation> taken; ///< By column.
-  std::vector<Awaited> awaited;
+  std::vector<Allocation> taken;          ///< By column.
+  std::vector<Awaited> awaited, unfenced; ///< Without their wait, fence.
 };
 
 //===----------------------------------------------------------------------===//

@@ -27,30 +27,48 @@ std::string describe(const TensorRange &range) {
 class CheckerOrder : public TensorOrder {
 public:
   CheckerOrder(const Warp &warp, const Checker &checker, uint32_t lanes,
-               bool isCore)
+               bool isCore, bool needsFences)
       : warp(warp), checker(checker), isCore(isCore), lanes(lanes) {
     // Where all lanes know the same, one speaks for them.
     if (!checker.lanesDiffer(warp.agent))
       this->lanes &= -lanes;
+    // Some kernels leave the fences out altogether, and work. Where there are
+    // any they are meant.
+    const Program &program = *warp.program;
+    needsAfter = needsFences && program.tensorFencesAfter;
+    needsBefore = needsAfter && program.tensorFencesBefore;
   }
 
-  bool after(const TensorAccess &access) const override {
+  Answer after(const TensorAccess &access) const override {
     if (access.kind == TensorAccess::Core) {
+      bool own =
+          access.warp == warp.agent && access.lane == std::countr_zero(lanes);
       // Operations of one thread run in order.
-      if (isCore && access.warp == warp.agent &&
-          access.lane == std::countr_zero(lanes))
-        return true;
-      return allLanes([&](unsigned lane) {
-        return checker.knowsFinished(access.number, warp.agent, lane);
-      });
+      if (isCore && own)
+        return After;
+      if (!allLanes([&](unsigned lane) {
+            return checker.knowsFinished(access.number, warp.agent, lane);
+          }))
+        return Unordered;
+      // A commit is a fence before, too.
+      return !needsAfter ||
+                     checker.knewFinishedAtFence(access.number, warp.agent)
+                 ? After
+                 : NoFenceAfter;
     }
     // Loads and stores are of the warp as a whole.
-    if (access.warp == warp.agent ||
-        access.generation != checker.currentGeneration())
-      return true;
-    return allLanes([&](unsigned lane) {
-      return checker.knows(warp.agent, lane, access.warp, access.number);
-    });
+    if (access.warp == warp.agent)
+      return After;
+    if (!allLanes([&](unsigned lane) {
+          return checker.knows(warp.agent, lane, access.warp, access.number);
+        }))
+      return Unordered;
+    if (needsBefore && !access.fenced)
+      return NoFenceBefore;
+    return !needsAfter ||
+                   checker.knewAtFence(warp.agent, access.warp, access.number)
+               ? After
+               : NoFenceAfter;
   }
 
 private:
@@ -64,6 +82,7 @@ private:
   const Warp &warp;
   const Checker &checker;
   const bool isCore;
+  bool needsBefore, needsAfter;
   uint32_t lanes;
 };
 
@@ -72,9 +91,10 @@ void reportTensorFinding(Warp &warp, const Inst &inst, uint32_t lanes,
   Cta &cta = *warp.cta;
   bool inFlight = finding.kind == TensorFinding::InFlight;
   IssueKind kind = inFlight ? IssueKind::Poisoned
-                   : finding.kind == TensorFinding::NoWait
-                       ? IssueKind::TensorMemory
-                       : IssueKind::Race;
+                   : finding.kind == TensorFinding::BeingRead ||
+                           finding.kind == TensorFinding::Race
+                       ? IssueKind::Race
+                       : IssueKind::TensorMemory;
   if (!cta.wants(kind, warp, &inst, finding.other.pc))
     return;
   std::string other = " of " + cta.cluster.describeWarp(finding.other.warp);
@@ -101,6 +121,16 @@ void reportTensorFinding(Warp &warp, const Inst &inst, uint32_t lanes,
         (finding.otherIsWrite ? " wrote: expected tcgen05.wait::st after it"
                               : " reads: expected tcgen05.wait::ld after it");
     break;
+  case TensorFinding::NoFenceBefore:
+    message += "after " + other.substr(4) +
+               ": expected tcgen05.fence::before_thread_sync there, before the "
+               "threads synchronise";
+    break;
+  case TensorFinding::NoFenceAfter:
+    message += "after " + other.substr(4) +
+               ": expected tcgen05.fence::after_thread_sync here, once the "
+               "threads are synchronised";
+    break;
   default:
     message += std::string("unordered with the ") +
                (finding.otherIsWrite ? "write" : "read") + other;
@@ -113,7 +143,8 @@ void reportTensorFinding(Warp &warp, const Inst &inst, uint32_t lanes,
 
 void flash::emu::noteTensorAccess(Warp &warp, const Inst &inst, uint32_t lanes,
                                   Cta &cta, const TensorRange &range,
-                                  bool isWrite, uint32_t operation) {
+                                  bool isWrite, uint32_t operation,
+                                  bool needsFences) {
   const Checker *checker = cta.checker;
   if (!checker || !cta.launch.config->checks.races)
     return;
@@ -123,9 +154,8 @@ void flash::emu::noteTensorAccess(Warp &warp, const Inst &inst, uint32_t lanes,
   access.lane = uint8_t(std::countr_zero(lanes));
   access.warp = uint16_t(warp.agent);
   access.number = operation;
-  access.generation = checker->currentGeneration();
   access.pc = warp.pcOf(inst);
-  CheckerOrder order(warp, *checker, lanes, operation != 0);
+  CheckerOrder order(warp, *checker, lanes, operation != 0, needsFences);
   TensorFinding finding;
   memory.note(range, access, isWrite, &order, finding);
   if (!operation)
@@ -138,13 +168,25 @@ void flash::emu::settleTensorAccesses(Warp &warp, bool isWrite) {
   Cta &cta = *warp.cta;
   if (cta.tensor && cta.checker)
     cta.tensor->settle(uint16_t(warp.agent), isWrite,
-                       cta.checker->epochOf(warp.agent),
-                       cta.checker->currentGeneration());
+                       cta.checker->epochOf(warp.agent));
+}
+
+void flash::emu::fenceTensorAccesses(Warp &warp, uint32_t lanes,
+                                     bool isBefore) {
+  Cta &cta = *warp.cta;
+  if (!cta.checker)
+    return;
+  if (!isBefore)
+    cta.checker->fenceTensor(warp.agent, lanes);
+  else if (cta.tensor)
+    cta.tensor->fenceBefore(uint16_t(warp.agent),
+                            cta.checker->epochOf(warp.agent));
 }
 
 void flash::emu::noteTensorRelease(Warp &warp, const Inst &inst, uint32_t lanes,
                                    const TensorRange &range) {
-  noteTensorAccess(warp, inst, lanes, *warp.cta, range, true);
+  noteTensorAccess(warp, inst, lanes, *warp.cta, range, true, 0,
+                   /*needsFences=*/false);
   settleTensorAccesses(warp, true);
 }
 

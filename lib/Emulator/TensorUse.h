@@ -41,9 +41,11 @@ void checkTensorWritten(Warp &warp, const Inst &inst, uint32_t lanes, Cta &cta,
 /// nothing orders. Warps are to wait for theirs (tcgen05.wait).
 void noteTensorAccess(Warp &warp, const Inst &inst, uint32_t lanes, Cta &cta,
                       const TensorRange &range, bool isWrite,
-                      uint32_t operation = 0);
+                      uint32_t operation = 0, bool needsFences = true);
 /// The warp executes wait::ld or wait::st.
 void settleTensorAccesses(Warp &warp, bool isWrite);
+/// tcgen05.fence::before_thread_sync or ::after_thread_sync by `lanes`.
+void fenceTensorAccesses(Warp &warp, uint32_t lanes, bool isBefore);
 /// The warp gives `range` back: whatever accessed it must be over.
 void noteTensorRelease(Warp &warp, const Inst &inst, uint32_t lanes,
                        const TensorRange &range);
@@ -73,7 +75,8 @@ bool decodeTensorLoad(Decoder &d);
 bool decodeTensorStore(Decoder &d);
 bool decodeTensorWaitLoad(Decoder &d);
 bool decodeTensorWaitStore(Decoder &d);
-bool decodeTensorFence(Decoder &d);
+bool decodeTensorFenceBefore(Decoder &d);
+bool decodeTensorFenceAfter(Decoder &d);
 
 } // namespace flash::emu
 

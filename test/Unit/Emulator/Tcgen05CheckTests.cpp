@@ -131,6 +131,25 @@ TEST(Tcgen05, MissingWaits) {
   EXPECT_EQ(run.result<uint32_t>(), std::vector<uint32_t>(256, ~0u));
 }
 
+TEST(Tcgen05, MissingFences) {
+  Parts parts;
+  std::string fence = "tcgen05.fence::after_thread_sync;\n";
+  parts.wait.erase(parts.wait.find(fence), fence.size());
+  parts.expect(IssueKind::TensorMemory,
+               "expected tcgen05.fence::after_thread_sync here");
+  // A fence before the wait is none.
+  parts.wait = fence + parts.wait;
+  parts.expect(IssueKind::TensorMemory,
+               "expected tcgen05.fence::after_thread_sync here");
+  // A kernel without any is left alone.
+  parts.wait.erase(0, fence.size());
+  parts.afterSync = "";
+  for (AsyncMode mode : kModes) {
+    Report report = parts.run(mode);
+    EXPECT_TRUE(report.ok) << issues(report);
+  }
+}
+
 TEST(Tcgen05, SharedOperands) {
   Parts parts;
   parts.fence = "";
@@ -182,6 +201,8 @@ TEST(Tcgen05, StoresBeforeProducts) {
     }
   };
   check(kWaitStore + before + "bar.sync 0;\n", IssueKind::Race, "");
+  check(kWaitStore + std::string("bar.sync 0;\n"), IssueKind::TensorMemory,
+        "expected tcgen05.fence::before_thread_sync there");
   check(before + "bar.sync 0;\n", IssueKind::TensorMemory,
         "expected tcgen05.wait::st");
   check(kWaitStore + before, IssueKind::Race, "unordered with the write");

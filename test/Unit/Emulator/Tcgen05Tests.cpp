@@ -359,6 +359,7 @@ void runProduct(const Operand &a, const Operand &b, Result d) {
     Report report = run.go(1, 128);
     ASSERT_TRUE(report.ok) << issues(report);
     expectProduct(run.result<uint32_t>(), problem.expected, d);
+    EXPECT_EQ(report.counters.total.tensorFlops, 2u * a.rows * b.rows * a.k());
   }
 }
 
