@@ -120,11 +120,20 @@ void TensorPipelines::issue(TensorOperation &&operation) {
   Pipeline &pipeline = pipelineOf(operation);
   operation.serial = nextSerial++;
   ++cluster.progress;
-  for (Cta *cta : tensorCtas(*operation.warp, *operation.inst, operation.group))
-    if (cta)
+  auto ctas = tensorCtas(*operation.warp, *operation.inst, operation.group);
+  for (unsigned i = 0; i < 2; ++i)
+    if (ctas[i])
       for (const TensorRange &range : operation.writes()) {
-        tensorMemory(*cta).setWritten(range);
-        tensorMemory(*cta).setPending(range, operation.serial);
+        TensorMemory &memory = tensorMemory(*ctas[i]);
+        memory.setPending(range, operation.serial);
+        if (operation.disabled[i] == std::array<uint32_t, 4>()) {
+          memory.setWritten(range);
+          continue;
+        }
+        for (unsigned lane = range.lane; lane < range.lane + range.lanes;
+             ++lane)
+          if (!(operation.disabled[i][lane / 32] >> (lane % 32) & 1))
+            memory.setWritten({lane, 1, range.column, range.columns});
       }
   pipeline.waiting.push_back(std::move(operation));
   if (cluster.launch.config->async == AsyncMode::Eager)

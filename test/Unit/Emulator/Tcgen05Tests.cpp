@@ -10,11 +10,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Float.h"
+#include "Tcgen05Operand.h"
 #include "Tcgen05Text.h"
+#include "TensorCore.h"
 
-#include <algorithm>
-#include <bit>
+#include <cmath>
 #include <random>
 
 using namespace flash::emu;
@@ -76,149 +76,6 @@ TEST(Tcgen05, GoldenProducts) {
 //===----------------------------------------------------------------------===//
 // Products
 //===----------------------------------------------------------------------===//
-
-/// Element types by their code in the instruction descriptor.
-struct Element {
-  const char *kind;
-  unsigned code, bits, k;
-  uint32_t (*encode)(int);
-  int low, high; ///< Numbers it holds exactly.
-};
-const Element kF16Element = {
-    "f16", 0, 16, 16, [](int v) { return uint32_t(floatToF16(float(v))); },
-    -8,    8};
-const Element kBF16Element = {
-    "f16", 1, 16, 16, [](int v) { return uint32_t(floatToBf16(float(v))); },
-    -8,    8};
-const Element kTF32Element = {
-    "tf32", 2, 32, 8, [](int v) { return std::bit_cast<uint32_t>(float(v)); },
-    -8,     8};
-const Element kE4M3Element = {
-    "f8f6f4",
-    0,
-    8,
-    32,
-    [](int v) { return encodeFloat(kE4M3, v, Round::NearestEven); },
-    -8,
-    8};
-const Element kE5M2Element = {
-    "f8f6f4",
-    1,
-    8,
-    32,
-    [](int v) { return encodeFloat(kE5M2, v, Round::NearestEven); },
-    -4,
-    4};
-/// 0, 1, 2, 3, 4 of sign, exponent and mantissa.
-uint32_t small(int v, const uint32_t (&codes)[5], uint32_t sign) {
-  return codes[v < 0 ? -v : v] | (v < 0 ? sign : 0);
-}
-const Element kE2M1Element = {
-    "f8f6f4", 5, 4, 32, [](int v) { return small(v, {0, 2, 4, 5, 6}, 8); },
-    -4,       4};
-const Element kE2M3Element = {
-    "f8f6f4", 3, 6, 32, [](int v) { return small(v, {0, 8, 16, 20, 24}, 32); },
-    -4,       4};
-const Element kE3M2Element = {
-    "f8f6f4", 4, 6, 32, [](int v) { return small(v, {0, 12, 16, 18, 20}, 32); },
-    -4,       4};
-const Element kS8Element = {
-    "i8", 1, 8, 32, [](int v) { return uint32_t(uint8_t(v)); }, -128, 127};
-const Element kU8Element = {"i8", 0,  8, 32, [](int v) { return uint32_t(v); },
-                            0,    255};
-
-enum class Tile { None, B32, B64, B128, MNB128 };
-
-/// An operand of rows by steps * k in shared memory, as PTX ISA's canonical
-/// layouts have it.
-struct Operand {
-  const Element *element;
-  Tile tile;
-  unsigned rows, steps;
-
-  unsigned k() const { return element->k * steps; }
-  /// Bytes of an element of 8 bits and more; narrow ones take 16 bytes for 16.
-  unsigned width() const { return std::max(8u, element->bits) / 8; }
-  unsigned lineBytes() const { return k() * width(); }
-  unsigned bytes() const { return (rows + 63) / 64 * 64 * lineBytes(); }
-  unsigned leading() const {
-    return tile == Tile::None     ? rows * 16
-           : tile == Tile::MNB128 ? 128 * k()
-                                  : 16;
-  }
-  unsigned stride() const {
-    switch (tile) {
-    case Tile::None:
-      return 128;
-    case Tile::B32:
-      return 256;
-    case Tile::B64:
-      return 512;
-    default:
-      return 1024;
-    }
-  }
-  /// Byte address of byte `b` of the line of `line` (a row, or a k).
-  unsigned at(unsigned line, unsigned b) const {
-    unsigned in = line % 8, unit = b / 16;
-    switch (tile) {
-    case Tile::None:
-      return unit * leading() + line / 8 * 128 + in * 16 + b % 16;
-    case Tile::B32:
-      return line / 8 * 256 + in * 32 + (unit ^ in / 4) * 16 + b % 16;
-    case Tile::B64:
-      return line / 8 * 512 + in * 64 + (unit ^ in / 2) * 16 + b % 16;
-    case Tile::B128:
-      return line / 8 * 1024 + in * 128 + (unit ^ in) * 16 + b % 16;
-    case Tile::MNB128:
-      return b / 128 * leading() + line / 8 * 1024 + in * 128 +
-             (unit % 8 ^ in) * 16 + b % 16;
-    }
-    return 0;
-  }
-  void put(std::vector<uint8_t> &shared, unsigned start, unsigned row,
-           unsigned col, uint32_t bits) const {
-    unsigned line = tile == Tile::MNB128 ? col : row;
-    unsigned along = tile == Tile::MNB128 ? row : col;
-    if (element->bits < 8) {
-      // Sixteen elements, packed, then padding.
-      unsigned bit = along % 16 * element->bits;
-      for (unsigned i = 0; i < element->bits; ++i)
-        if (bits >> i & 1)
-          shared[start + at(line, along / 16 * 16 + (bit + i) / 8)] |=
-              1 << (bit + i) % 8;
-      return;
-    }
-    for (unsigned i = 0; i < width(); ++i)
-      shared[start + at(line, along * width() + i)] = uint8_t(bits >> 8 * i);
-  }
-  /// From one k step to the next.
-  unsigned step() const {
-    switch (tile) {
-    case Tile::None:
-      return 2 * leading();
-    case Tile::MNB128:
-      return element->k * 128;
-    default:
-      return 32;
-    }
-  }
-  uint64_t descriptor(unsigned start) const {
-    static constexpr uint64_t modes[] = {0, 6, 4, 2, 2};
-    return uint64_t(start >> 4) | uint64_t(leading() >> 4) << 16 |
-           uint64_t(stride() >> 4) << 32 | uint64_t(1) << 46 |
-           modes[unsigned(tile)] << 61;
-  }
-};
-
-enum class Result { F16, F32, S32 };
-
-uint32_t instruction(const Operand &a, const Operand &b, Result d, unsigned m,
-                     unsigned n) {
-  return uint32_t(d) << 4 | a.element->code << 7 | b.element->code << 10 |
-         uint32_t(a.tile == Tile::MNB128) << 15 |
-         uint32_t(b.tile == Tile::MNB128) << 16 | n / 8 << 17 | m / 16 << 24;
-}
 
 constexpr unsigned kShared = 65536;
 
@@ -395,6 +252,125 @@ TEST(Tcgen05, ProductTypes) {
   for (const Row &row : rows)
     for (unsigned m : {64u, 128u})
       runProduct({row.a, Tile::B64, m, 2}, {row.b, Tile::B64, 48, 2}, row.d);
+}
+
+/// One k step of arbitrary numbers, bit for bit as dotStep() has it: all
+/// products and D in one step of 25 fraction bits, truncated to f32.
+TEST(Tcgen05, ProductRounding) {
+  struct Row {
+    Element element;
+    FloatFormat format;
+    int least; ///< Exponent of the smallest normal number.
+  };
+  const Row rows[] = {{kF16Element, kF16, -14},
+                      {kBF16Element, kBF16, -126},
+                      {kE4M3Element, kE4M3, -6},
+                      {kE5M2Element, kE5M2, -14}};
+  for (const Row &row : rows) {
+    Operand a{&row.element, Tile::B32, 128, 1},
+        b{&row.element, Tile::B32, 64, 1};
+    const unsigned k = row.element.k;
+    std::mt19937 random(row.element.code + k);
+    std::vector<uint8_t> shared(kShared);
+    auto fill = [&](const Operand &operand, unsigned start,
+                    std::vector<float> &values,
+                    std::vector<int32_t> &exponents) {
+      for (unsigned r = 0; r < operand.rows; ++r)
+        for (unsigned i = 0; i < k; ++i) {
+          double number = std::ldexp(double(random() % 4096) - 2048,
+                                     int(random() % 12) - 16);
+          uint32_t bits =
+              encodeFloat(row.format, number, Round::NearestEven, true);
+          operand.put(shared, start, r, i, bits);
+          float value = float(decodeFloat(row.format, bits));
+          values.push_back(value);
+          exponents.push_back(value == 0
+                                  ? kZeroExponent
+                                  : std::max(std::ilogb(value), row.least));
+        }
+    };
+    std::vector<float> av, bv;
+    std::vector<int32_t> ae, be;
+    fill(a, 0, av, ae);
+    fill(b, 8192, bv, be);
+    auto module = parse(productKernel(a, b, 128, 64));
+    ASSERT_TRUE(module);
+    KernelRun run(*module, "k");
+    run.in(shared).out<uint32_t>(128 * 64);
+    run.value(a.descriptor(0)).value(b.descriptor(8192));
+    run.value(instruction(a, b, Result::F32, 128, 64));
+    run.config.chip = Chip::SM100;
+    Report report = run.go(1, 128);
+    ASSERT_TRUE(report.ok) << issues(report);
+    std::vector<uint32_t> got = run.result<uint32_t>();
+    DotSpec spec;
+    spec.group = k;
+    spec.fraction = 25;
+    unsigned inexact = 0;
+    for (unsigned m = 0; m < 128; ++m)
+      for (unsigned n = 0; n < 64; ++n) {
+        float expected = dotStep(spec, k, &av[m * k], &ae[m * k], 1, &bv[n * k],
+                                 &be[n * k], 1, 0.0f);
+        ASSERT_EQ(got[m * 64 + n], std::bit_cast<uint32_t>(expected))
+            << m << " " << n;
+        double exact = 0;
+        for (unsigned i = 0; i < k; ++i)
+          exact += double(av[m * k + i]) * bv[n * k + i];
+        inexact += exact != double(expected);
+      }
+    EXPECT_GT(inexact, 100u); // Or the test would show nothing.
+  }
+}
+
+/// A from tensor memory, one k step: every thread stores the 32 bytes of its
+/// row into columns 128 to 135 before the product.
+void runFromTensorMemory(const Element &element, unsigned m, Result d) {
+  SCOPED_TRACE(std::string(element.kind) + " " + std::to_string(m));
+  Operand a{&element, Tile::B32, m, 1}, b{&element, Tile::B32, 32, 1};
+  Problem problem(a, b, m + element.code);
+  std::string text = productKernel(a, b, m, 32);
+  // Row of thread t: t for M = 128; of the first 16 of a warp for M = 64.
+  std::string store = std::string(kAddress) +
+                      "add.u32 %r4, %r4, 128;\nand.b32 %r60, %r0, 31;\n";
+  store += m == 64 ? "shl.b32 %r61, %r1, 4;\nadd.u32 %r61, %r61, %r60;\n"
+                     "min.u32 %r61, %r61, 63;\n"
+                   : "mov.b32 %r61, %r0;\n";
+  // Rows of 32 bytes under the 32-byte swizzle.
+  store += "shl.b32 %r62, %r61, 5;\nadd.u32 %r62, %r62, %r8;\n"
+           "shr.u32 %r63, %r61, 2;\nand.b32 %r63, %r63, 1;\n"
+           "shl.b32 %r63, %r63, 4;\nxor.b32 %r64, %r62, %r63;\n"
+           "xor.b32 %r65, %r64, 16;\n"
+           "ld.shared.v4.b32 {%r70, %r71, %r72, %r73}, [%r64];\n"
+           "ld.shared.v4.b32 {%r74, %r75, %r76, %r77}, [%r65];\n"
+           "tcgen05.st.sync.aligned.32x32b.x8.b32 [%r4], " +
+           list(70, 8) + ";\n" + kWaitStore +
+           "tcgen05.fence::before_thread_sync;\nbar.sync 0;\n"
+           "add.u32 %r66, %r2, 128;\n";
+  text.insert(text.find("ld.param.u64 %rd10"), store);
+  size_t at = text.find("%rd10, %rd11, %r20");
+  text.replace(at, 5, "[%r66]");
+  auto module = parse(text);
+  ASSERT_TRUE(module);
+  for (AsyncMode mode : kModes) {
+    KernelRun run(*module, "k");
+    run.in(problem.shared).out<uint32_t>(m * 32);
+    run.value(a.descriptor(0)).value(b.descriptor(problem.startB));
+    run.value(instruction(a, b, d, m, 32));
+    run.config.chip = Chip::SM100;
+    run.config.async = mode;
+    Report report = run.go(1, 128);
+    ASSERT_TRUE(report.ok) << issues(report);
+    expectProduct(run.result<uint32_t>(), problem.expected, d);
+  }
+}
+
+TEST(Tcgen05, FromTensorMemory) {
+  for (unsigned m : {64u, 128u}) {
+    runFromTensorMemory(kF16Element, m, Result::F32);
+    runFromTensorMemory(kTF32Element, m, Result::F32);
+    runFromTensorMemory(kE4M3Element, m, Result::F32);
+    runFromTensorMemory(kS8Element, m, Result::S32);
+  }
 }
 
 /// A product by a pair of CTAs: M of 128 or 256.
