@@ -200,16 +200,39 @@ bool findFragment(Warp &warp, const Inst &inst, uint32_t mask,
   return true;
 }
 
+/// Marks the registers that take cells nobody has written (Unwritten.h).
+void markUnwritten(Warp &warp, const Inst &inst, uint32_t mask,
+                   const Fragment &fragment) {
+  const TensorMemory &memory = tensorMemory(*warp.cta);
+  const uint32_t *registers = &warp.program->extra[inst.extra];
+  for (unsigned r = 0; r < fragment.registers; ++r)
+    forLanes(mask, [&](unsigned t) {
+      FragmentCell at = fragment.cell(t, r);
+      for (unsigned i = 0; i < (fragment.packed ? 2u : 1u); ++i)
+        if (!memory.isWritten(at.lane, at.column + i)) {
+          Unwritten::Origin origin;
+          origin.pc = warp.pcOf(inst);
+          origin.lane = t;
+          origin.offset = at.lane << 16 | (at.column + i);
+          origin.isTensor = true;
+          warp.unwritten.mark(registers[r], 1u << t, origin);
+          return;
+        }
+    });
+}
+
 void runLoad(Warp &warp, const Inst &inst, uint32_t mask) {
   Fragment fragment;
   if (!findFragment(warp, inst, mask, fragment))
     return;
+  const TensorMemory &memory = tensorMemory(*warp.cta);
+  bool whole = true;
   for (unsigned i = 0; i < fragment.numRanges; ++i) {
-    checkTensorWritten(warp, inst, mask, *warp.cta, fragment.ranges[i],
-                       "tensor memory");
+    whole &= !memory.unwritten(fragment.ranges[i]);
     noteTensorAccess(warp, inst, mask, *warp.cta, fragment.ranges[i], false);
   }
-  const TensorMemory &memory = tensorMemory(*warp.cta);
+  if (!whole && warp.cta->checkUninitialised)
+    markUnwritten(warp, inst, mask, fragment);
   const uint32_t *registers = &warp.program->extra[inst.extra];
   for (unsigned r = 0; r < fragment.registers; ++r) {
     uint32_t *row = targetRow<uint32_t>(warp, registers[r]);
@@ -223,8 +246,11 @@ void runLoad(Warp &warp, const Inst &inst, uint32_t mask) {
   }
 }
 
+/// Unwritten data makes cells unwritten again.
 void runStore(Warp &warp, const Inst &inst, uint32_t mask) {
   Fragment fragment;
+  if (uint32_t marked = warp.unwritten.lanes(inst.ops[0]) & mask)
+    reportUnwritten(warp, inst, inst.ops[0], marked);
   if (!findFragment(warp, inst, mask, fragment))
     return;
   for (unsigned i = 0; i < fragment.numRanges; ++i)
@@ -233,17 +259,18 @@ void runStore(Warp &warp, const Inst &inst, uint32_t mask) {
   const uint32_t *registers = &warp.program->extra[inst.extra];
   for (unsigned r = 0; r < fragment.registers; ++r) {
     const uint32_t *row = sourceRow<uint32_t>(warp, registers[r]);
+    uint32_t marked = warp.unwritten.lanes(registers[r]);
     forLanes(mask, [&](unsigned t) {
       FragmentCell at = fragment.cell(t, r);
       uint32_t *cell = memory.row(at.lane) + at.column;
-      memory.setWritten(at.lane, at.column);
-      if (!fragment.packed) {
-        *cell = row[t];
-        return;
-      }
-      memory.setWritten(at.lane, at.column + 1);
-      cell[0] = row[t] & 0xffff;
-      cell[1] = row[t] >> 16;
+      for (unsigned i = 0; i < (fragment.packed ? 2u : 1u); ++i)
+        if (marked >> t & 1)
+          memory.clearWritten(at.lane, at.column + i);
+        else
+          memory.setWritten(at.lane, at.column + i);
+      cell[0] = fragment.packed ? row[t] & 0xffff : row[t];
+      if (fragment.packed)
+        cell[1] = row[t] >> 16;
     });
   }
 }
@@ -311,6 +338,7 @@ bool decodeFragment(Decoder &d, bool isLoad) {
     d.pushExtra(reg);
   setAligned(d);
   d.meta.tensorLoad = isLoad;
+  d.meta.marksItself = !isLoad;
   d.setHandler(isLoad ? runLoad : runStore);
   return true;
 }

@@ -143,6 +143,9 @@ public:
   void setWritten(unsigned lane, unsigned column) {
     written[column][lane / 64] |= uint64_t(1) << (lane % 64);
   }
+  void clearWritten(unsigned lane, unsigned column) {
+    written[column][lane / 64] &= ~(uint64_t(1) << (lane % 64));
+  }
   void setWritten(const TensorRange &range);
   /// A cell of `range` that nobody has written.
   std::optional<TensorRange> unwritten(const TensorRange &range) const;

@@ -196,6 +196,10 @@ TensorMemory &flash::emu::tensorMemory(Cta &cta) {
   return *cta.tensor;
 }
 
+std::string flash::emu::describeTensorCell(uint32_t address) {
+  return describe(TensorRange::at(address, 1, 1));
+}
+
 bool flash::emu::checkTensorGroup(Warp &warp, const Inst &inst, uint32_t lanes,
                                   unsigned group) {
   Cta &cta = *warp.cta;

@@ -32,6 +32,9 @@ bool checkTensorGroup(Warp &warp, const Inst &inst, uint32_t lanes,
 bool checkTensorRange(Warp &warp, const Inst &inst, uint32_t lanes, Cta &cta,
                       const TensorRange &range, const char *what);
 
+/// "lane 3, column 5 of tensor memory".
+std::string describeTensorCell(uint32_t address);
+
 /// Reports cells of `range` that nobody has written.
 void checkTensorWritten(Warp &warp, const Inst &inst, uint32_t lanes, Cta &cta,
                         const TensorRange &range, const char *what);

@@ -8,6 +8,7 @@
 #include "Unwritten.h"
 #include "Cluster.h"
 #include "Machine.h"
+#include "TensorUse.h"
 
 using namespace flash::emu;
 
@@ -42,7 +43,9 @@ void flash::emu::reportUnwritten(Warp &warp, const Inst &inst, uint32_t row,
   if (cta.wants(IssueKind::Uninitialised, warp, &load, pc))
     cta.report(IssueKind::Uninitialised, warp, &load, lanes,
                "lane " + std::to_string(origin.lane) + " reads " +
-                   cta.cluster.describeShared(origin.offset) +
+                   (origin.isTensor
+                        ? describeTensorCell(origin.offset)
+                        : cta.cluster.describeShared(origin.offset)) +
                    ", which nobody has written, and something depends on it",
                pc);
   warp.unwritten.clear(row, lanes);

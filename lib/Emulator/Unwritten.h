@@ -19,9 +19,9 @@
 //   a branch over arithmetic   to what the arithmetic sets
 //   st.shared                  the bytes become unwritten again
 //
-// Addresses, other branches, guards of memory instructions, stores to global memory
-// and all other instructions count: a mark there is reported, at the load. A
-// spill to local memory loses the mark.
+// Addresses, other branches, guards of memory instructions, stores to global
+// memory and all other instructions count: a mark there is reported, at the
+// load. A spill to local memory loses the mark.
 //
 // A warp with marks runs instruction by instruction, one without pays one test
 // per run of plain instructions.
@@ -47,7 +47,9 @@ public:
   struct Origin {
     uint32_t pc = 0;
     uint32_t lane = 0;
-    uint32_t offset = 0; ///< As the checker counts, over the whole cluster.
+    uint32_t offset = 0; ///< As the checker counts, over the whole cluster;
+                         ///< a cell's address in tensor memory.
+    bool isTensor = false;
   };
 
   bool any() const { return !marks.empty(); }
