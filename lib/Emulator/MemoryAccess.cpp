@@ -452,7 +452,7 @@ void flash::emu::checkStore(Warp &warp, const Inst &inst, const Access &access,
   Cta &cta = *warp.cta;
   if (access.sharedMask >> lane & 1) {
     if (Checker *checker = cta.checker) {
-      bool silent = std::memcmp(access.at[lane], data, access.bytes) == 0;
+      bool silent = sameBytes(access.at[lane], data, access.bytes);
       Accessor who{uint16_t(warp.agent), uint8_t(lane), access.strong,
                    warp.pcOf(inst)};
       Finding finding = checker->write(who, uint32_t(access.address[lane]),
@@ -464,7 +464,7 @@ void flash::emu::checkStore(Warp &warp, const Inst &inst, const Access &access,
     if (access.unread[lane])
       std::memset(access.unread[lane], 0, access.bytes);
     if (Checker *checker = cta.checker) {
-      bool silent = std::memcmp(access.at[lane], data, access.bytes) == 0;
+      bool silent = sameBytes(access.at[lane], data, access.bytes);
       Accessor who{uint16_t(warp.agent), uint8_t(lane), access.strong,
                    warp.pcOf(inst)};
       Finding finding =
@@ -490,9 +490,9 @@ uint32_t flash::emu::checkStores(Warp &warp, const Inst &inst,
   uint32_t silent = 0;
   if (lanes & (lanes - 1))
     forLanes(lanes, [&](unsigned i) {
-      silent |= uint32_t(std::memcmp(access.at[i], data + i * stride,
-                                     access.bytes) == 0)
-                << i;
+      silent |=
+          uint32_t(sameBytes(access.at[i], data + i * stride, access.bytes))
+          << i;
     });
   // Lanes that change something and lanes that do not count apart.
   if (!(lanes & (lanes - 1)) || (silent && silent != lanes)) {

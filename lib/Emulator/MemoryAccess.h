@@ -17,6 +17,9 @@
 #include "Decoder.h"
 #include "Machine.h"
 
+#include <cstring>
+#include <type_traits>
+
 namespace flash::emu {
 
 /// An access of `bytes` bytes by each active lane.
@@ -39,6 +42,30 @@ struct Access {
   uint32_t remoteMask = 0; ///< Shared memory of other CTAs.
 };
 
+/// Calls `f` with the number of bytes that one lane accesses, as a constant
+/// where that saves a library call.
+template <typename F> inline auto withSize(uint32_t bytes, F f) {
+  switch (bytes) {
+  case 4:
+    return f(std::integral_constant<size_t, 4>());
+  case 8:
+    return f(std::integral_constant<size_t, 8>());
+  case 16:
+    return f(std::integral_constant<size_t, 16>());
+  default:
+    return f(size_t(bytes));
+  }
+}
+/// memcpy.
+inline void copyBytes(void *to, const void *from, uint32_t bytes) {
+  withSize(bytes, [&](auto size) { std::memcpy(to, from, size); });
+}
+/// memcmp() == 0.
+inline bool sameBytes(const void *a, const void *b, uint32_t bytes) {
+  return withSize(bytes,
+                  [&](auto size) { return std::memcmp(a, b, size) == 0; });
+}
+
 /// Turns addresses into pointers, and shared ones into offsets in
 /// Cluster::shared. `space` Generic looks at each address. False after a fatal
 /// report.
@@ -50,16 +77,16 @@ void checkLoad(Warp &warp, const Inst &inst, const Access &access);
 /// The same for one lane of a store of `data`, before it is written.
 void checkStore(Warp &warp, const Inst &inst, const Access &access,
                 unsigned lane, const std::byte *data);
-/// Global accesses of CTAs that nothing orders: two may read the same bytes,
-/// and no more than that. `access` may have any number of bytes; its buffer
-/// must keep marks.
-void checkCtas(Warp &warp, const Inst &inst, const Access &access,
-               unsigned lane);
 /// The same for the lowest lane of `rest`, and for others where the checker
 /// takes several at once. Lane i stores what lies at `data` + i * `stride`.
 /// Returns the lanes that were checked.
 uint32_t checkStores(Warp &warp, const Inst &inst, const Access &access,
                      uint32_t rest, const std::byte *data, size_t stride);
+/// Global accesses of CTAs that nothing orders: two may read the same bytes,
+/// and no more than that. `access` may have any number of bytes; its buffer
+/// must keep marks.
+void checkCtas(Warp &warp, const Inst &inst, const Access &access,
+               unsigned lane);
 /// What a strong access releases to (acquires from) its address.
 void strongRelease(Warp &warp, const Access &access, unsigned lane);
 void strongAcquire(Warp &warp, const Access &access, unsigned lane);

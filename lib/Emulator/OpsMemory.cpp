@@ -54,14 +54,19 @@ void loadElements(Warp &warp, const uint32_t *targets, unsigned count,
                   const Access &access, Row keep) {
   for (unsigned e = 0; e < count; ++e) {
     Row *out = targetRow<Row>(warp, targets[e]);
-    forLanes(access.mask, [&](unsigned i) {
+    auto load = [&](unsigned i) {
       T value;
       std::memcpy(&value, access.at[i] + e * sizeof(T), sizeof(T));
       // Sign or zero extension to the register, whose own width cuts it off.
       out[i] = Row(std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>(
                    value)) &
                keep;
-    });
+    };
+    if (access.mask == ~0u)
+      for (unsigned i = 0; i < 32; ++i)
+        load(i);
+    else
+      forLanes(access.mask, load);
   }
 }
 
@@ -143,7 +148,7 @@ void runStore(Warp &warp, const Inst &inst, uint32_t mask) {
         checked ? checkStores(warp, inst, access, rest, bytes, sizeof(data[0]))
                 : rest;
     forLanes(lanes, [&](unsigned i) {
-      std::memcpy(access.at[i], data[i], access.bytes);
+      copyBytes(access.at[i], data[i], access.bytes);
     });
     rest &= ~lanes;
   }
