@@ -318,9 +318,47 @@ void Checker::writeGranule(Granule &granule, const Party &who, uint32_t mask,
                              who.spread});
 }
 
+/// readGranule() where it is the first access since a barrier of all, or one
+/// that is repeated: nothing to find. False (nothing done) elsewhere.
+inline bool Checker::readQuickly(Granule &granule, const Party &who,
+                                 uint32_t mask) {
+  if (granule.life != life || asyncProxy || (mask & ~granule.initialised))
+    return false;
+  uint32_t epoch = clocks[who.warp].epoch;
+  if (granule.generation != generation) {
+    if (granule.copies)
+      return false;
+    granule.generation = generation;
+    granule.records.clear();
+    granule.records.push_back({epoch, who.lanes, who.pc, uint16_t(mask),
+                               who.warp, false, who.strong, false, who.spread});
+    return true;
+  }
+  Record *same = nullptr;
+  for (Record &other : granule.records) {
+    bool own = other.warp == who.warp && other.spread == who.spread;
+    if (other.isWrite) {
+      if ((other.bytes & mask) &&
+          (!own || other.copy || other.lanes != who.lanes))
+        return false;
+    } else if (own && other.bytes == mask && other.epoch == epoch &&
+               other.strong == who.strong && (who.lanes & ~other.lanes) == 0) {
+      same = &other;
+    }
+  }
+  if (same)
+    same->pc = who.pc;
+  return same;
+}
+
 Finding Checker::read(const Accessor &who, uint32_t offset, unsigned bytes,
                       bool checkInitialised) {
   Finding finding;
+  unsigned first = offset % kGranule;
+  if (first + bytes <= kGranule &&
+      readQuickly(granules[offset / kGranule], Party(who),
+                  ((1u << bytes) - 1) << first))
+    return finding;
   forGranules(offset, bytes, [&](uint64_t index, uint32_t mask, uint64_t at) {
     bool async = asyncProxy && asyncWritten(uint32_t(index));
     if (async)
@@ -348,6 +386,8 @@ Finding Checker::readSpread(const Accessor &first, uint32_t lanes,
                             uint32_t offset, bool checkInitialised) {
   Finding finding;
   uint32_t index = offset / kGranule;
+  if (readQuickly(granules[index], Party(first, lanes), 0xffff))
+    return finding;
   bool async = asyncProxy && asyncWritten(index);
   if (async)
     forEach(first, lanes, [&](const Accessor &who) {

@@ -317,6 +317,7 @@ private:
   void conflictsWith(const Record &other, const Party &who, uint32_t mask,
                      uint64_t first, Finding &finding) const;
   void refresh(Granule &granule);
+  bool readQuickly(Granule &granule, const Party &who, uint32_t mask);
   void readGranule(Granule &granule, const Party &who, uint32_t mask,
                    uint64_t first, bool checkInitialised, Finding &finding);
   void writeGranule(Granule &granule, const Party &who, uint32_t mask,
