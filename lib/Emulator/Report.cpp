@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
-#include <ostream>
 
 using namespace flash::emu;
 
@@ -78,6 +77,21 @@ std::string_view flash::emu::spaceName(Space space) {
 // Issues
 //===----------------------------------------------------------------------===//
 
+namespace {
+
+/// "file:line" of the `.loc` that covers an instruction, "" without one.
+std::string sourceOf(const Program &program, const Meta &meta) {
+  if (!meta.location)
+    return "";
+  const syntax::Location &at = program.module->locations[meta.location - 1];
+  auto file = program.module->files.find(at.file);
+  if (file == program.module->files.end())
+    return "";
+  return std::string(file->second) + ":" + std::to_string(at.line);
+}
+
+} // namespace
+
 bool IssueSink::wants(IssueKind kind, uint32_t pc, uint32_t otherPc) {
   // Instructions of one line and kind fold together, whatever inlining made
   // of them.
@@ -105,13 +119,7 @@ void IssueSink::add(IssueKind kind, const Cta *cta, const Warp *warp,
     const Meta &meta = program.meta[pc];
     issue.line = meta.line;
     issue.text = program.module->lineText(meta.line);
-    if (meta.location) {
-      const syntax::Location &at = program.module->locations[meta.location - 1];
-      auto file = program.module->files.find(at.file);
-      if (file != program.module->files.end())
-        issue.source =
-            std::string(file->second) + ":" + std::to_string(at.line);
-    }
+    issue.source = sourceOf(program, meta);
   }
   if (otherPc != kNoPc) {
     issue.otherLine = program.meta[otherPc].line;
@@ -181,7 +189,7 @@ void CounterSet::add(const CounterSet &other) {
 
 void flash::emu::fillCounters(Report &report, const Program &program,
                               const std::vector<ThreadCounts> &counts) {
-  std::map<unsigned, CounterSet> lines;
+  std::map<unsigned, LineCounters> lines;
   std::map<std::string, uint64_t> opcodes;
   for (size_t pc = 0; pc < program.code.size(); ++pc) {
     const Meta &meta = program.meta[pc];
@@ -196,6 +204,7 @@ void flash::emu::fillCounters(Report &report, const Program &program,
       set.sharedWavefrontsIdeal += memory.sharedWavefrontsIdeal;
       set.globalSectors += memory.globalSectors;
       set.globalSectorsIdeal += memory.globalSectorsIdeal;
+      set.tensorFlops += memory.tensorFlops;
       for (unsigned i = 0; i < kNumSpaces; ++i) {
         set.bytesLoaded[i] += memory.loaded[i];
         set.bytesStored[i] += memory.stored[i];
@@ -209,28 +218,22 @@ void flash::emu::fillCounters(Report &report, const Program &program,
     set.pipes[unsigned(meta.pipe)] = set.issued;
     set.tensorFlops += set.issued * meta.tensorFlops;
     opcodes[program.opcodes[meta.opcode]] += set.issued;
-    lines[meta.line].add(set);
+    LineCounters &entry = lines[meta.line];
+    entry.counts.add(set);
+    if (entry.source.empty())
+      entry.source = sourceOf(program, meta);
     report.counters.total.add(set);
   }
-  for (auto &[line, set] : lines)
-    report.counters.lines.push_back(
-        {line, std::string(program.module->lineText(line)), set});
+  for (auto &[line, entry] : lines) {
+    entry.line = line;
+    entry.text = program.module->lineText(line);
+    report.counters.lines.push_back(std::move(entry));
+  }
   report.counters.opcodes.assign(opcodes.begin(), opcodes.end());
   report.warpInstructions = report.counters.total.issued;
 }
 
 namespace {
-
-using Row = std::pair<const char *, uint64_t>;
-
-std::vector<Row> scalarRows(const CounterSet &set) {
-  return {{"warp instructions", set.issued},
-          {"tensor FLOPs", set.tensorFlops},
-          {"shared wavefronts", set.sharedWavefronts},
-          {"shared wavefronts, ideal", set.sharedWavefrontsIdeal},
-          {"global sectors", set.globalSectors},
-          {"global sectors, ideal", set.globalSectorsIdeal}};
-}
 
 std::string jsonString(std::string_view text) {
   std::string result = "\"";
@@ -276,54 +279,6 @@ std::string jsonCounters(const CounterSet &set) {
 
 } // namespace
 
-void flash::emu::printCounters(std::ostream &os, const Report &report) {
-  const CounterSet &total = report.counters.total;
-  char line[256];
-  auto row = [&](const std::string &name, uint64_t value) {
-    std::snprintf(line, sizeof(line), "  %-28s %16llu\n", name.c_str(),
-                  (unsigned long long)value);
-    os << line;
-  };
-  os << "counters, whole launch\n";
-  for (auto [name, value] : scalarRows(total))
-    row(name, value);
-  for (unsigned i = 0; i < kNumPipes; ++i)
-    row("issued to " + std::string(pipeName(Pipe(i))), total.pipes[i]);
-  for (unsigned i = 0; i < kNumSpaces; ++i) {
-    row(std::string(spaceName(Space(i))) + " bytes loaded",
-        total.bytesLoaded[i]);
-    row(std::string(spaceName(Space(i))) + " bytes stored",
-        total.bytesStored[i]);
-  }
-  os << "warp instructions by opcode\n";
-  auto opcodes = report.counters.opcodes;
-  std::sort(opcodes.begin(), opcodes.end(), [](auto &a, auto &b) {
-    return a.second != b.second ? a.second > b.second : a.first < b.first;
-  });
-  for (auto &[name, count] : opcodes)
-    row(name, count);
-  std::vector<const LineCounters *> lines;
-  for (const LineCounters &entry : report.counters.lines)
-    lines.push_back(&entry);
-  std::sort(lines.begin(), lines.end(), [](auto *a, auto *b) {
-    return a->counts.issued != b->counts.issued
-               ? a->counts.issued > b->counts.issued
-               : a->line < b->line;
-  });
-  os << "most executed lines: issued, shared wavefronts/ideal, sectors/ideal\n";
-  for (size_t i = 0; i < std::min<size_t>(lines.size(), 20); ++i) {
-    const CounterSet &set = lines[i]->counts;
-    std::snprintf(
-        line, sizeof(line), "  %6u %10llu %9llu/%-9llu %9llu/%-9llu %.100s\n",
-        lines[i]->line, (unsigned long long)set.issued,
-        (unsigned long long)set.sharedWavefronts,
-        (unsigned long long)set.sharedWavefrontsIdeal,
-        (unsigned long long)set.globalSectors,
-        (unsigned long long)set.globalSectorsIdeal, lines[i]->text.c_str());
-    os << line;
-  }
-}
-
 std::string flash::emu::reportJsonMembers(const Report &report) {
   std::string text = "\"races\": " + std::to_string(report.races);
   text +=
@@ -345,7 +300,8 @@ std::string flash::emu::reportJsonMembers(const Report &report) {
     text += first ? "" : ", ";
     first = false;
     text += "{\"line\": " + std::to_string(entry.line) +
-            ", \"text\": " + jsonString(entry.text) + ", " +
+            ", \"text\": " + jsonString(entry.text) +
+            ", \"source\": " + jsonString(entry.source) + ", " +
             jsonCounters(entry.counts) + "}";
   }
   return text + "]}";

@@ -297,7 +297,8 @@ constexpr unsigned kNumSpaces = 5;
 std::string_view spaceName(Space space);
 
 /// Counts of one PTX line or of a whole launch. `issued` and what derives from
-/// it are always there; the memory counters need LaunchConfig::counters.
+/// it are always there; the memory counters and the FLOPs of tcgen05 need
+/// LaunchConfig::counters.
 struct CounterSet {
   uint64_t issued = 0; ///< Warp instructions.
   std::array<uint64_t, kNumPipes> pipes = {};
@@ -315,6 +316,7 @@ struct CounterSet {
 struct LineCounters {
   unsigned line = 0;
   std::string text;
+  std::string source; ///< "file:line" where the PTX has .loc, else "".
   CounterSet counts;
 };
 
@@ -343,8 +345,9 @@ Report launch(const Module &module, std::string_view kernel,
               std::span<const std::byte> params, Device &device,
               const LaunchConfig &config);
 
-/// Prints counters as a table for people: totals, then the lines that cost
-/// most.
+/// Prints counters as tables for people: totals, what was issued where, bytes,
+/// the lines that were executed most, and those that waste most wavefronts of
+/// shared memory and sectors of global memory.
 void printCounters(std::ostream &os, const Report &report);
 
 /// The report as the JSON members that flash-emulate and flash-run share
