@@ -58,7 +58,9 @@ bool resolveBlock(Warp &warp, const Inst &inst, StateSpace space,
     uint64_t address = access.address[i];
     all |= address;
     most = std::max(most, address);
-    access.at[i] = base + address + i * laneStride;
+    // As an integer: the address may be anything before the checks below.
+    access.at[i] = reinterpret_cast<std::byte *>(
+        reinterpret_cast<uintptr_t>(base) + address + i * laneStride);
     access.unread[i] = nullptr;
   });
   if (all & (access.bytes - 1))
