@@ -55,7 +55,6 @@ struct MemoryCounts {
   uint64_t sharedWavefronts = 0, sharedWavefrontsIdeal = 0;
   uint64_t globalSectors = 0, globalSectorsIdeal = 0;
   std::array<uint64_t, kNumSpaces> loaded = {}, stored = {};
-  uint64_t tensorFlops = 0; ///< Of tcgen05, whose shapes are no constants.
 };
 
 /// Counts of one host thread, by pc; summed when the launch ends.

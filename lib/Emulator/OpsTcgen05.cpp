@@ -213,9 +213,6 @@ void issueProduct(const Issuer &issuer) {
       operation.disabled[i / 4][i % 4] =
           sourceRow<uint32_t>(warp, disabled[i])[lane];
 
-  if (warp.memory)
-    warp.memory[warp.pcOf(inst)].tensorFlops +=
-        uint64_t(2) * shape.m * shape.n * shape.k;
   operation.checkerOp = startOperation(issuer);
   for (unsigned i = 0; i < group; ++i) {
     Cta &cta = *ctas[i];

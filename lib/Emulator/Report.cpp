@@ -204,7 +204,6 @@ void flash::emu::fillCounters(Report &report, const Program &program,
       set.sharedWavefrontsIdeal += memory.sharedWavefrontsIdeal;
       set.globalSectors += memory.globalSectors;
       set.globalSectorsIdeal += memory.globalSectorsIdeal;
-      set.tensorFlops += memory.tensorFlops;
       for (unsigned i = 0; i < kNumSpaces; ++i) {
         set.bytesLoaded[i] += memory.loaded[i];
         set.bytesStored[i] += memory.stored[i];

@@ -297,8 +297,7 @@ constexpr unsigned kNumSpaces = 5;
 std::string_view spaceName(Space space);
 
 /// Counts of one PTX line or of a whole launch. `issued` and what derives from
-/// it are always there; the memory counters and the FLOPs of tcgen05 need
-/// LaunchConfig::counters.
+/// it are always there; the memory counters need LaunchConfig::counters.
 struct CounterSet {
   uint64_t issued = 0; ///< Warp instructions.
   std::array<uint64_t, kNumPipes> pipes = {};
