@@ -1,4 +1,4 @@
-//===- MaskConstraints.cpp - Affine constraints of a mask region ----------===//
+//===- MaskConstraints.cpp - Affine form of a mask region -----------------===//
 //
 // Part of the Flash project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -14,102 +14,176 @@
 #include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::flash;
+using arith::CmpIPredicate;
 
 namespace {
 
-/// Limit of every coefficient and constant. Bounds are divided and multiplied
-/// by tile sizes (< 2^10) and evaluated on indices below 2^31.
-constexpr int64_t kLimit = int64_t(1) << 40;
-
-/// Most inequalities that are analysed; projection may square their number.
+/// Most constraints of a conjunction, conjunctions of a union, cases of a
+/// value and divisions: a projection may square the first, and `and` multiplies
+/// the second. What goes beyond is left out.
 constexpr size_t kMaxConstraints = 16;
+constexpr size_t kMaxConjunctions = 16;
+constexpr size_t kMaxCases = 8;
+constexpr size_t kMaxDivisions = 8;
 
-bool inLimit(int64_t value) { return value > -kLimit && value < kLimit; }
+/// An integer that has the value of `form` where `guard` holds.
+struct Case {
+  MaskConjunction guard;
+  AffineForm form;
+};
+/// The cases of a value; their guards cover everything.
+using Cases = SmallVector<Case, 1>;
 
 class MaskReader {
 public:
-  MaskReader(Region &mask, MaskRanges &ranges) : mask(mask), ranges(ranges) {}
+  MaskReader(Region &mask, MaskRanges &ranges, MaskFormula &formula)
+      : mask(mask), ranges(ranges), formula(formula) {}
 
-  /// The conjunction whose truth is `value`, or `!value` where `negated`.
-  void readCondition(Value value, bool negated, MaskConjunction &result);
+  /// Where `value` may be true, or may be false if `negated`.
+  MaskUnion readCondition(Value value, bool negated);
 
 private:
-  /// The affine form of an index or i64, or nothing. Every value is read once.
-  std::optional<AffineForm> readForm(Value value);
-  std::optional<AffineForm> readNewForm(Value value);
-  /// The same, op by op; nothing where the op is not affine in q and k.
-  std::optional<AffineForm> readAffineOp(Operation *op);
+  MaskUnion readNewCondition(Value value, bool negated);
+  MaskUnion readCompare(arith::CmpIOp op, bool negated);
+  /// `left predicate right`, of signed predicates and of unsigned ones.
+  void addCompare(CmpIPredicate predicate, const Case &left, const Case &right,
+                  MaskUnion &result);
+
+  /// The cases of an index or i64; nothing where it is not piecewise affine.
+  /// Every value is read once.
+  std::optional<Cases> readForm(Value value);
+  std::optional<Cases> readNewForm(Value value);
+  std::optional<Cases> readLinear(Operation *op);
+  std::optional<Cases> readPieces(Operation *op);
+  std::optional<Cases> readDivision(Operation *op);
+  std::optional<AffineForm> divide(const AffineForm &numerator,
+                                   int64_t divisor);
   AffineForm regionSymbol(Value value);
   bool isUniform(Value value);
   bool isNewUniform(Value value);
+  bool isNonNegative(const AffineForm &form) const;
 
-  void leaveOut(Operation *op, const Twine &why, MaskConjunction &result) {
-    result.exact = false;
-    ranges.remarks.emplace_back(
-        op->getLoc(), ("mask: '" + op->getName().getStringRef() + "' " + why +
-                       "; its tiles are masked element by element")
-                          .str());
+  /// One conjunction that always may hold.
+  MaskUnion leaveOut(Operation *op, const Twine &why) {
+    remark(op, why);
+    return {MaskConjunction{{}, /*exact=*/false}};
   }
+  void remark(Operation *op, const Twine &why) {
+    if (remarked.insert(op).second)
+      ranges.remarks.emplace_back(
+          op->getLoc(), ("mask: '" + op->getName().getStringRef() + "' " + why +
+                         "; its tiles are masked element by element")
+                            .str());
+  }
+  MaskUnion conjoin(const MaskUnion &left, const MaskUnion &right,
+                    Operation *op);
+  MaskUnion disjoin(MaskUnion left, const MaskUnion &right, Operation *op);
 
   Region &mask;
   MaskRanges &ranges;
-  llvm::DenseMap<Value, std::optional<AffineForm>> forms;
+  MaskFormula &formula;
+  llvm::DenseMap<Value, std::optional<Cases>> forms;
   llvm::DenseMap<Value, bool> uniform;
-  /// Conditions read already, with and without a negation in front.
-  llvm::DenseSet<std::pair<Value, unsigned>> conditions;
-  /// The innermost op that made reading a comparison fail.
+  llvm::DenseMap<std::pair<Value, unsigned>, MaskUnion> conditions;
+  llvm::DenseSet<Operation *> remarked;
+  /// The innermost op that made reading a comparison fail, and those of the
+  /// values without a form.
   Operation *culprit = nullptr;
+  llvm::DenseMap<Value, Operation *> culprits;
 };
 
 } // namespace
 
 //===----------------------------------------------------------------------===//
-// Forms
+// Unions of conjunctions
 //===----------------------------------------------------------------------===//
 
-bool AffineForm::add(const AffineForm &other, int64_t factor) {
-  auto accumulate = [&](int64_t &mine, int64_t theirs) {
-    int64_t product, sum;
-    if (llvm::MulOverflow(theirs, factor, product) ||
-        llvm::AddOverflow(mine, product, sum) || !inLimit(sum))
-      return false;
-    mine = sum;
-    return true;
-  };
-  if (symbols.size() < other.symbols.size())
-    symbols.resize(other.symbols.size(), 0);
-  bool fits = accumulate(q, other.q) && accumulate(k, other.k) &&
-              accumulate(constant, other.constant);
-  for (auto [index, coefficient] : llvm::enumerate(other.symbols))
-    fits = fits && accumulate(symbols[index], coefficient);
-  return fits;
+/// Adds a constraint once; what exceeds the limit is left out.
+static void addConstraint(MaskConjunction &conjunction,
+                          const AffineConstraint &constraint) {
+  if (llvm::is_contained(conjunction.constraints, constraint))
+    return;
+  if (conjunction.constraints.size() < kMaxConstraints)
+    conjunction.constraints.push_back(constraint);
+  else
+    conjunction.exact = false;
 }
 
-AffineForm AffineForm::symbol(unsigned index) {
-  AffineForm form;
-  form.symbols.resize(index + 1, 0);
-  form.symbols[index] = 1;
-  return form;
+/// Adds `left - right + slack >= 0`, or == 0.
+static void addDifference(MaskConjunction &conjunction, const AffineForm &left,
+                          const AffineForm &right, int64_t slack = 0,
+                          bool equality = false) {
+  AffineConstraint constraint{left, equality};
+  if (constraint.form.add(right, -1) &&
+      constraint.form.add(AffineForm::literal(slack), 1))
+    addConstraint(conjunction, constraint);
+  else
+    conjunction.exact = false;
 }
 
-static AffineForm constantForm(int64_t value) {
-  AffineForm form;
-  form.constant = value;
-  return form;
+static MaskConjunction both(const MaskConjunction &left,
+                            const MaskConjunction &right) {
+  MaskConjunction result = left;
+  result.exact = left.exact && right.exact;
+  for (const AffineConstraint &constraint : right.constraints)
+    addConstraint(result, constraint);
+  return result;
 }
 
-AffineForm mlir::flash::queriesForm(const MaskTiling &tiling) {
-  return tiling.queries ? constantForm(*tiling.queries)
-                        : AffineForm::symbol(kQueries);
+/// Every constraint of `wide` is one of `narrow`, which it therefore contains.
+static bool contains(const MaskConjunction &wide,
+                     const MaskConjunction &narrow) {
+  return llvm::all_of(wide.constraints, [&](const AffineConstraint &item) {
+    return llvm::is_contained(narrow.constraints, item);
+  });
 }
 
-AffineForm mlir::flash::keysForm(const MaskTiling &tiling) {
-  return tiling.keys ? constantForm(*tiling.keys) : AffineForm::symbol(kKeys);
+/// Adds a conjunction unless another one contains it, and takes out those that
+/// it contains.
+static void addConjunction(MaskUnion &sets, MaskConjunction added) {
+  for (MaskConjunction &known : sets)
+    if (contains(known, added)) {
+      known.exact |= added.exact && contains(added, known);
+      return;
+    }
+  llvm::erase_if(sets, [&](const MaskConjunction &known) {
+    return contains(added, known);
+  });
+  sets.push_back(std::move(added));
 }
+
+MaskUnion MaskReader::disjoin(MaskUnion left, const MaskUnion &right,
+                              Operation *op) {
+  for (const MaskConjunction &conjunction : right)
+    addConjunction(left, conjunction);
+  if (left.size() > kMaxConjunctions)
+    return leaveOut(op, "makes more than " + Twine(kMaxConjunctions) +
+                            " conjunctions");
+  return left;
+}
+
+MaskUnion MaskReader::conjoin(const MaskUnion &left, const MaskUnion &right,
+                              Operation *op) {
+  MaskUnion result;
+  for (const MaskConjunction &first : left)
+    for (const MaskConjunction &second : right)
+      addConjunction(result, both(first, second));
+  if (result.size() <= kMaxConjunctions)
+    return result;
+  // One side alone holds wherever both do.
+  remark(op, "makes more than " + Twine(kMaxConjunctions) + " conjunctions");
+  result = left.size() <= right.size() ? left : right;
+  for (MaskConjunction &conjunction : result)
+    conjunction.exact = false;
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Symbols
+//===----------------------------------------------------------------------===//
 
 AffineForm MaskReader::regionSymbol(Value value) {
   for (auto [index, symbol] : llvm::enumerate(ranges.symbols))
@@ -145,19 +219,48 @@ bool MaskReader::isNewUniform(Value value) {
                       [&](Value operand) { return isUniform(operand); });
 }
 
+/// True where no value of q, k and the sizes makes the form negative.
+bool MaskReader::isNonNegative(const AffineForm &form) const {
+  if (form.q < 0 || form.k < 0 || form.constant < 0)
+    return false;
+  for (auto [index, coefficient] : llvm::enumerate(form.symbols)) {
+    bool isSize = index == kQueries || index == kKeys;
+    if (isSize ? coefficient < 0 : coefficient != 0)
+      return false;
+  }
+  for (auto [index, coefficient] : llvm::enumerate(form.divisions))
+    if (coefficient != 0 &&
+        (coefficient < 0 || !isNonNegative(formula.divisions[index].numerator)))
+      return false;
+  return true;
+}
+
 //===----------------------------------------------------------------------===//
 // Integer expressions
 //===----------------------------------------------------------------------===//
 
-std::optional<AffineForm> MaskReader::readForm(Value value) {
-  if (auto known = forms.find(value); known != forms.end())
+std::optional<Cases> MaskReader::readForm(Value value) {
+  if (auto known = forms.find(value); known != forms.end()) {
+    if (!known->second)
+      culprit = culprits.lookup(value);
     return known->second;
-  std::optional<AffineForm> form = readNewForm(value);
+  }
+  std::optional<Cases> form = readNewForm(value);
+  if (form && form->size() > kMaxCases) {
+    culprit = value.getDefiningOp();
+    form = std::nullopt;
+  }
+  if (!form)
+    culprits[value] = culprit;
   forms[value] = form;
   return form;
 }
 
-std::optional<AffineForm> MaskReader::readNewForm(Value value) {
+static Cases single(AffineForm form) {
+  return {Case{MaskConjunction(), std::move(form)}};
+}
+
+std::optional<Cases> MaskReader::readNewForm(Value value) {
   if (!value.getType().isIndex() && !value.getType().isInteger(64)) {
     culprit = value.getDefiningOp();
     return std::nullopt;
@@ -165,12 +268,13 @@ std::optional<AffineForm> MaskReader::readNewForm(Value value) {
   APInt constant;
   if (matchPattern(value, m_ConstantInt(&constant))) {
     // A bound this far away can only be a sentinel; it is no affine bound.
+    AffineForm form;
     if (constant.getSignificantBits() > 41 ||
-        !inLimit(constant.getSExtValue())) {
+        !form.add(AffineForm::literal(constant.getSExtValue()), 1)) {
       culprit = value.getDefiningOp();
       return std::nullopt;
     }
-    return constantForm(constant.getSExtValue());
+    return single(form);
   }
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     unsigned number = argument.getArgNumber();
@@ -180,36 +284,46 @@ std::optional<AffineForm> MaskReader::readNewForm(Value value) {
       (isQuery ? form.q : form.k) = 1;
       if (isQuery ? ranges.tiling.offsetQ : ranges.tiling.offsetK)
         form.add(AffineForm::symbol(isQuery ? kOffsetQ : kOffsetK), 1);
-      return form;
+      return single(form);
     }
-    return regionSymbol(value);
+    return single(regionSymbol(value));
   }
   Operation *op = value.getDefiningOp();
-  if (std::optional<AffineForm> form = readAffineOp(op))
+  if (std::optional<Cases> form = readLinear(op))
     return form;
   if (isUniform(value))
-    return regionSymbol(value);
+    return single(regionSymbol(value));
+  if (std::optional<Cases> form = readPieces(op))
+    return form;
   if (!culprit)
     culprit = op;
   return std::nullopt;
 }
 
-std::optional<AffineForm> MaskReader::readAffineOp(Operation *op) {
+std::optional<Cases> MaskReader::readLinear(Operation *op) {
   auto combine = [&](Value lhs, Value rhs,
-                     int64_t factor) -> std::optional<AffineForm> {
-    std::optional<AffineForm> left = readForm(lhs), right = readForm(rhs);
-    if (!left || !right || !left->add(*right, factor))
+                     int64_t factor) -> std::optional<Cases> {
+    std::optional<Cases> left = readForm(lhs), right = readForm(rhs);
+    if (!left || !right)
       return std::nullopt;
-    return left;
+    Cases result;
+    for (const Case &first : *left)
+      for (const Case &second : *right) {
+        Case sum{both(first.guard, second.guard), first.form};
+        if (!sum.form.add(second.form, factor))
+          return std::nullopt;
+        result.push_back(std::move(sum));
+      }
+    return result;
   };
-  return llvm::TypeSwitch<Operation *, std::optional<AffineForm>>(op)
+  return llvm::TypeSwitch<Operation *, std::optional<Cases>>(op)
       .Case([&](arith::AddIOp add) {
         return combine(add.getLhs(), add.getRhs(), 1);
       })
       .Case([&](arith::SubIOp sub) {
         return combine(sub.getLhs(), sub.getRhs(), -1);
       })
-      .Case([&](arith::MulIOp mul) -> std::optional<AffineForm> {
+      .Case([&](arith::MulIOp mul) -> std::optional<Cases> {
         for (bool swap : {false, true}) {
           Value factor = swap ? mul.getLhs() : mul.getRhs();
           Value other = swap ? mul.getRhs() : mul.getLhs();
@@ -217,135 +331,303 @@ std::optional<AffineForm> MaskReader::readAffineOp(Operation *op) {
           if (!matchPattern(factor, m_ConstantInt(&constant)) ||
               constant.getSignificantBits() > 41)
             continue;
-          std::optional<AffineForm> form = readForm(other);
-          AffineForm product;
-          if (!form || !product.add(*form, constant.getSExtValue()))
+          std::optional<Cases> form = readForm(other);
+          if (!form)
             return std::nullopt;
-          return product;
+          for (Case &item : *form) {
+            AffineForm product;
+            if (!product.add(item.form, constant.getSExtValue()))
+              return std::nullopt;
+            item.form = product;
+          }
+          return form;
         }
         return std::nullopt;
       })
-      .Case<arith::IndexCastOp>(
-          [&](arith::IndexCastOp cast) -> std::optional<AffineForm> {
-            Type from = cast.getIn().getType();
-            // index is 64 bits wide on every target: between it and i64 nothing
-            // is cut off. A narrower integer is a symbol, or it may have
-            // wrapped.
-            if (!from.isIndex() && !from.isInteger(64))
-              return std::nullopt;
-            return readForm(cast.getIn());
-          })
-      .Case([&](AlignmentOp) -> std::optional<AffineForm> {
+      .Case([&](arith::IndexCastOp cast) -> std::optional<Cases> {
+        Type from = cast.getIn().getType();
+        // index is 64 bits wide on every target: between it and i64 nothing is
+        // cut off. A narrower integer is a symbol, or it may have wrapped.
+        if (!from.isIndex() && !from.isInteger(64))
+          return std::nullopt;
+        return readForm(cast.getIn());
+      })
+      .Case([&](AlignmentOp) -> std::optional<Cases> {
         const MaskTiling &tiling = ranges.tiling;
         if (tiling.alignment)
-          return constantForm(*tiling.alignment);
+          return single(AffineForm::literal(*tiling.alignment));
         if (tiling.ownAlignment)
-          return AffineForm::symbol(kAlignment);
+          return single(AffineForm::symbol(kAlignment));
         AffineForm form = keysForm(tiling);
         form.add(queriesForm(tiling), -1);
-        return form;
+        return single(form);
       })
       .Default([](Operation *) { return std::nullopt; });
+}
+
+/// Ops whose value is affine piece by piece.
+std::optional<Cases> MaskReader::readPieces(Operation *op) {
+  // The one of two values that is not below (not above) the other.
+  auto extremum = [&](bool isMax) -> std::optional<Cases> {
+    std::optional<Cases> left = readForm(op->getOperand(0));
+    std::optional<Cases> right = readForm(op->getOperand(1));
+    if (!left || !right)
+      return std::nullopt;
+    Cases result;
+    for (const Case &first : *left)
+      for (const Case &second : *right) {
+        const Case &low = isMax ? second : first,
+                   &high = isMax ? first : second;
+        MaskConjunction guard = both(first.guard, second.guard);
+        Case taken{guard, first.form}, other{guard, second.form};
+        addDifference(taken.guard, high.form, low.form);
+        addDifference(other.guard, low.form, high.form, -1);
+        result.push_back(std::move(taken));
+        result.push_back(std::move(other));
+      }
+    return result;
+  };
+  if (isa<arith::MinSIOp, arith::MaxSIOp>(op))
+    return extremum(isa<arith::MaxSIOp>(op));
+  if (auto select = dyn_cast<arith::SelectOp>(op)) {
+    Cases result;
+    for (bool negated : {false, true}) {
+      std::optional<Cases> cases =
+          readForm(negated ? select.getFalseValue() : select.getTrueValue());
+      if (!cases)
+        return std::nullopt;
+      for (const MaskConjunction &guard :
+           readCondition(select.getCondition(), negated))
+        for (const Case &item : *cases)
+          result.push_back({both(item.guard, guard), item.form});
+    }
+    return result;
+  }
+  return readDivision(op);
+}
+
+/// numerator floordiv divisor, as a number of `formula.divisions`.
+std::optional<AffineForm> MaskReader::divide(const AffineForm &numerator,
+                                             int64_t divisor) {
+  for (auto [index, known] : llvm::enumerate(formula.divisions))
+    if (known.divisor == divisor && known.numerator == numerator)
+      return AffineForm::division(index);
+  if (formula.divisions.size() == kMaxDivisions)
+    return std::nullopt;
+  formula.divisions.push_back({numerator, divisor});
+  return AffineForm::division(formula.divisions.size() - 1);
+}
+
+std::optional<Cases> MaskReader::readDivision(Operation *op) {
+  bool isQuotient = isa<arith::FloorDivSIOp, arith::CeilDivSIOp, arith::DivSIOp,
+                        arith::DivUIOp, arith::CeilDivUIOp>(op);
+  bool isUnsigned = isa<arith::DivUIOp, arith::CeilDivUIOp, arith::RemUIOp>(op);
+  APInt constant;
+  if ((!isQuotient && !isa<arith::RemSIOp, arith::RemUIOp>(op)) ||
+      !matchPattern(op->getOperand(1), m_ConstantInt(&constant)) ||
+      !constant.isStrictlyPositive() || constant.getSignificantBits() > 32)
+    return std::nullopt;
+  int64_t divisor = constant.getSExtValue();
+  std::optional<Cases> numerators = readForm(op->getOperand(0));
+  if (!numerators)
+    return std::nullopt;
+
+  AffineForm zero;
+  Cases result;
+  // The quotient of `form`, rounded down, times `sign`; or the rest times it.
+  auto add = [&](const MaskConjunction &guard, const AffineForm &form,
+                 int64_t sign) {
+    std::optional<AffineForm> quotient = divide(form, divisor);
+    if (!quotient)
+      return false;
+    AffineForm value;
+    bool fits = isQuotient ? value.add(*quotient, sign)
+                           : value.add(form, sign) &&
+                                 value.add(*quotient, -sign * divisor);
+    result.push_back({guard, value});
+    return fits;
+  };
+  for (Case &item : *numerators) {
+    if (isa<arith::CeilDivSIOp, arith::CeilDivUIOp>(op)) {
+      // Rounded up, n / d is (n + d - 1) / d rounded down.
+      if ((isUnsigned && !isNonNegative(item.form)) ||
+          !item.form.add(AffineForm::literal(divisor - 1), 1) ||
+          !add(item.guard, item.form, 1))
+        return std::nullopt;
+      continue;
+    }
+    if (isa<arith::FloorDivSIOp>(op) || isNonNegative(item.form)) {
+      if (!add(item.guard, item.form, 1))
+        return std::nullopt;
+      continue;
+    }
+    if (isUnsigned)
+      return std::nullopt;
+    // divsi and remsi of a negative number are those of its magnitude, negated.
+    AffineForm magnitude;
+    Case positive = item, negative = item;
+    addDifference(positive.guard, item.form, zero);
+    addDifference(negative.guard, zero, item.form, -1);
+    if (!magnitude.add(item.form, -1) || !add(positive.guard, item.form, 1) ||
+        !add(negative.guard, magnitude, -1))
+      return std::nullopt;
+  }
+  return result;
 }
 
 //===----------------------------------------------------------------------===//
 // Conditions
 //===----------------------------------------------------------------------===//
 
-void MaskReader::readCondition(Value value, bool negated,
-                               MaskConjunction &result) {
-  if (!conditions.insert({value, negated ? 1 : 0}).second)
-    return;
-  auto addConstraint = [&](AffineForm form, bool equality = false) {
-    result.constraints.push_back({std::move(form), equality});
-  };
+MaskUnion MaskReader::readCondition(Value value, bool negated) {
+  std::pair<Value, unsigned> key(value, negated ? 1 : 0);
+  if (auto known = conditions.find(key); known != conditions.end())
+    return known->second;
+  MaskUnion result = readNewCondition(value, negated);
+  conditions[key] = result;
+  return result;
+}
+
+MaskUnion MaskReader::readNewCondition(Value value, bool negated) {
   APInt constant;
   if (matchPattern(value, m_ConstantInt(&constant))) {
-    // False is -1 >= 0.
+    // The empty union is false.
     if (constant.isZero() != negated)
-      addConstraint(constantForm(-1));
-    return;
+      return {};
+    return {MaskConjunction()};
   }
   Operation *op = value.getDefiningOp();
   if (!op) {
     // A captured i1: uniform, but no inequality.
-    result.exact = false;
-    ranges.remarks.emplace_back(
-        value.getLoc(), "mask: a captured i1 is no affine condition; its tiles "
-                        "are masked element by element");
-    return;
+    if (!negated)
+      ranges.remarks.emplace_back(
+          value.getLoc(), "mask: a captured i1 is no affine condition; its "
+                          "tiles are masked element by element");
+    return {MaskConjunction{{}, /*exact=*/false}};
   }
-  if (auto conjunction = dyn_cast<arith::AndIOp>(op); conjunction && !negated) {
-    readCondition(conjunction.getLhs(), false, result);
-    readCondition(conjunction.getRhs(), false, result);
-    return;
+  auto read = [&](Value operand, bool inverted) {
+    return readCondition(operand, inverted);
+  };
+  // (a and b) or (not a and c), for the condition a and two more.
+  auto choose = [&](Value condition, MaskUnion ifTrue, MaskUnion ifFalse) {
+    return disjoin(conjoin(read(condition, false), ifTrue, op),
+                   conjoin(read(condition, true), ifFalse, op), op);
+  };
+  if (isa<arith::AndIOp, arith::OrIOp>(op)) {
+    MaskUnion left = read(op->getOperand(0), negated);
+    MaskUnion right = read(op->getOperand(1), negated);
+    // Not (a and b) is a disjunction, not (a or b) a conjunction.
+    return isa<arith::AndIOp>(op) != negated ? conjoin(left, right, op)
+                                             : disjoin(left, right, op);
   }
-  // not (a or b) is a conjunction again.
-  if (auto disjunction = dyn_cast<arith::OrIOp>(op); disjunction && negated) {
-    readCondition(disjunction.getLhs(), true, result);
-    readCondition(disjunction.getRhs(), true, result);
-    return;
+  if (auto exclusive = dyn_cast<arith::XOrIOp>(op))
+    return choose(exclusive.getLhs(), read(exclusive.getRhs(), !negated),
+                  read(exclusive.getRhs(), negated));
+  if (auto select = dyn_cast<arith::SelectOp>(op))
+    return choose(select.getCondition(), read(select.getTrueValue(), negated),
+                  read(select.getFalseValue(), negated));
+  if (auto compare = dyn_cast<arith::CmpIOp>(op)) {
+    if (!compare.getLhs().getType().isInteger(1))
+      return readCompare(compare, negated);
+    bool isEqual = compare.getPredicate() == CmpIPredicate::eq;
+    if (isEqual || compare.getPredicate() == CmpIPredicate::ne)
+      return choose(compare.getLhs(),
+                    read(compare.getRhs(), negated == isEqual),
+                    read(compare.getRhs(), negated != isEqual));
   }
-  if (auto exclusive = dyn_cast<arith::XOrIOp>(op)) {
-    for (bool swap : {false, true}) {
-      Value side = swap ? exclusive.getLhs() : exclusive.getRhs();
-      Value other = swap ? exclusive.getRhs() : exclusive.getLhs();
-      if (matchPattern(side, m_ConstantInt(&constant)))
-        return readCondition(other, negated != !constant.isZero(), result);
-    }
-  }
-  if (result.constraints.size() >= kMaxConstraints) {
-    leaveOut(op, "comes after " + Twine(kMaxConstraints) + " inequalities",
-             result);
-    return;
-  }
-  auto compare = dyn_cast<arith::CmpIOp>(op);
-  if (!compare) {
-    leaveOut(op, "is not affine with a single interval", result);
-    return;
-  }
-  arith::CmpIPredicate predicate = compare.getPredicate();
+  return leaveOut(op, "is not affine in q and k");
+}
+
+MaskUnion MaskReader::readCompare(arith::CmpIOp op, bool negated) {
+  CmpIPredicate predicate = op.getPredicate();
   if (negated)
     predicate = arith::invertPredicate(predicate);
   culprit = nullptr;
-  std::optional<AffineForm> lhs = readForm(compare.getLhs());
-  std::optional<AffineForm> rhs =
-      lhs ? readForm(compare.getRhs()) : std::nullopt;
-  if (!lhs || !rhs) {
-    leaveOut(culprit ? culprit : op, "is not affine in q and k", result);
-    return;
-  }
-  // lhs - rhs and rhs - lhs, with the 1 of a strict comparison.
-  auto difference = [&](AffineForm left, const AffineForm &right, int64_t slack,
-                        bool equality = false) {
-    if (!left.add(right, -1) || !left.add(constantForm(slack), 1))
-      leaveOut(op, "has coefficients that are too large", result);
-    else
-      addConstraint(std::move(left), equality);
+  std::optional<Cases> left = readForm(op.getLhs());
+  std::optional<Cases> right = left ? readForm(op.getRhs()) : std::nullopt;
+  if (!left || !right)
+    return leaveOut(culprit ? culprit : op.getOperation(),
+                    "is not affine in q and k");
+  MaskUnion result;
+  for (const Case &first : *left)
+    for (const Case &second : *right)
+      addCompare(predicate, first, second, result);
+  if (result.size() > kMaxConjunctions)
+    return leaveOut(op, "has more than " + Twine(kMaxConjunctions) + " cases");
+  if (!llvm::all_of(result, [](auto &item) { return item.exact; }))
+    remark(op, "has a condition or a number that is too large, or one more "
+               "inequality than " +
+                   Twine(kMaxConstraints));
+  return result;
+}
+
+void MaskReader::addCompare(CmpIPredicate predicate, const Case &left,
+                            const Case &right, MaskUnion &result) {
+  MaskConjunction guard = both(left.guard, right.guard);
+  auto add = [&](const AffineForm &high, const AffineForm &low, int64_t slack,
+                 bool equality = false) {
+    MaskConjunction conjunction = guard;
+    addDifference(conjunction, high, low, slack, equality);
+    addConjunction(result, std::move(conjunction));
+  };
+  // Two numbers of one sign compare as signed ones; of two signs, the negative
+  // one is the larger.
+  auto addUnsigned = [&](CmpIPredicate same, bool isLess) {
+    AffineForm zero;
+    for (bool leftNegative : {false, true})
+      for (bool rightNegative : {false, true}) {
+        if ((leftNegative && isNonNegative(left.form)) ||
+            (rightNegative && isNonNegative(right.form)) ||
+            (leftNegative != rightNegative && isLess != rightNegative))
+          continue;
+        Case first = left, second = right;
+        for (auto [side, isNegative] :
+             {std::pair(&first, leftNegative), {&second, rightNegative}}) {
+          if (isNegative)
+            addDifference(side->guard, zero, side->form, -1);
+          else if (!isNonNegative(side->form))
+            addDifference(side->guard, side->form, zero);
+        }
+        if (leftNegative == rightNegative)
+          addCompare(same, first, second, result);
+        else
+          addConjunction(result, both(first.guard, second.guard));
+      }
   };
   switch (predicate) {
-  case arith::CmpIPredicate::sle:
-    return difference(*rhs, *lhs, 0);
-  case arith::CmpIPredicate::slt:
-    return difference(*rhs, *lhs, -1);
-  case arith::CmpIPredicate::sge:
-    return difference(*lhs, *rhs, 0);
-  case arith::CmpIPredicate::sgt:
-    return difference(*lhs, *rhs, -1);
-  case arith::CmpIPredicate::eq:
-    return difference(*lhs, *rhs, 0, /*equality=*/true);
-  default:
-    leaveOut(op, "with this predicate is not affine with a single interval",
-             result);
+  case CmpIPredicate::sle:
+    return add(right.form, left.form, 0);
+  case CmpIPredicate::slt:
+    return add(right.form, left.form, -1);
+  case CmpIPredicate::sge:
+    return add(left.form, right.form, 0);
+  case CmpIPredicate::sgt:
+    return add(left.form, right.form, -1);
+  case CmpIPredicate::eq:
+    return add(left.form, right.form, 0, /*equality=*/true);
+  case CmpIPredicate::ne:
+    add(left.form, right.form, -1);
+    return add(right.form, left.form, -1);
+  case CmpIPredicate::ule:
+    return addUnsigned(CmpIPredicate::sle, true);
+  case CmpIPredicate::ult:
+    return addUnsigned(CmpIPredicate::slt, true);
+  case CmpIPredicate::uge:
+    return addUnsigned(CmpIPredicate::sge, false);
+  case CmpIPredicate::ugt:
+    return addUnsigned(CmpIPredicate::sgt, false);
   }
 }
 
-MaskConjunction mlir::flash::readMask(Region &mask, MaskRanges &ranges) {
-  MaskConjunction result;
-  if (mask.empty())
-    return result;
-  MaskReader(mask, ranges)
-      .readCondition(mask.front().getTerminator()->getOperand(0),
-                     /*negated=*/false, result);
-  return result;
+MaskFormula mlir::flash::readMask(Region &mask, MaskRanges &ranges) {
+  MaskFormula formula;
+  if (mask.empty()) {
+    formula.holds.push_back(MaskConjunction());
+    return formula;
+  }
+  MaskReader reader(mask, ranges, formula);
+  Value value = mask.front().getTerminator()->getOperand(0);
+  formula.holds = reader.readCondition(value, /*negated=*/false);
+  formula.fails = reader.readCondition(value, /*negated=*/true);
+  return formula;
 }

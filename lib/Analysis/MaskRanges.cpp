@@ -1,4 +1,4 @@
-//===- MaskRanges.cpp - Ranges of key tiles as values and as text ---------===//
+//===- MaskRanges.cpp - Ranges of key tiles as values ---------------------===//
 //
 // Part of the Flash project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -9,14 +9,10 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
-#include "llvm/Support/raw_ostream.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
 using namespace mlir::flash;
-
-//===----------------------------------------------------------------------===//
-// Values
-//===----------------------------------------------------------------------===//
 
 namespace {
 
@@ -50,11 +46,23 @@ private:
   /// An i1, or null where always true.
   Value condition(const TileCondition &condition);
 
+  using Range = TileRangeValues::Range;
+  /// The range with a lower bound of 0 at least and, where it has no upper one,
+  /// with `end`. Where it crosses or its condition is false it is empty, at its
+  /// lower bound: that does not disturb the ranges behind it.
+  Range range(const TileRange &range, Value end);
+  /// Sorts by the lower bound.
+  void sort(SmallVectorImpl<Range> &ranges);
+  void buildSingleLive();
+  void buildLive();
+  void buildFull();
+
   OpBuilder &builder;
   Location loc;
   const MaskRanges &ranges;
   llvm::function_ref<Value(const MaskSymbol &)> symbol;
   SmallVector<Value> symbolValues;
+  TileRangeValues values;
 };
 
 } // namespace
@@ -86,8 +94,12 @@ Value Materializer::expression(AffineExpr expr) {
     return fold<arith::MulIOp>(lhs, rhs);
   case AffineExprKind::FloorDiv:
     return fold<arith::FloorDivSIOp>(lhs, rhs);
+  case AffineExprKind::Mod:
+    // Of a negative number, too, the rest is not negative.
+    return fold<arith::SubIOp>(
+        lhs, fold<arith::MulIOp>(fold<arith::FloorDivSIOp>(lhs, rhs), rhs));
   default:
-    llvm_unreachable("bounds are sums, multiples and floor divisions");
+    llvm_unreachable("bounds are sums, multiples and divisions rounded down");
   }
 }
 
@@ -116,169 +128,112 @@ Value Materializer::condition(const TileCondition &condition) {
   return result;
 }
 
-TileRangeValues Materializer::build() {
-  TileRangeValues values;
-  Value zero = constant(0);
-  // Live: lower bounds are not below 0 and upper ones not above ceildiv(sk,
-  // tileK) where they exist at all, because the analysed box holds 0 <= k < sk;
-  // only crossing bounds have to be put in order.
-  Value hi = bound(ranges.hi, /*isLower=*/false);
-  Value lo = bound(ranges.lo, /*isLower=*/true);
-  if (Value live = condition(ranges.live))
-    hi = builder.createOrFold<arith::SelectOp>(loc, live, hi, zero);
-  hi = fold<arith::MaxSIOp>(hi, zero);
-  // Always: lo <= hi, hence lo <= ceildiv(sk, tileK), too.
-  lo = lo ? fold<arith::MinSIOp>(fold<arith::MaxSIOp>(lo, zero), hi) : zero;
+Materializer::Range Materializer::range(const TileRange &range, Value end) {
+  Value lo = bound(range.lo, /*isLower=*/true);
+  Value hi = bound(range.hi, /*isLower=*/false);
+  if (!hi)
+    hi = end;
+  lo = lo ? fold<arith::MaxSIOp>(lo, constant(0)) : constant(0);
+  if (Value holds = condition(range.condition))
+    hi = builder.createOrFold<arith::SelectOp>(loc, holds, hi, lo);
+  return {lo, fold<arith::MaxSIOp>(hi, lo)};
+}
 
+void Materializer::sort(SmallVectorImpl<Range> &ranges) {
+  // A network of as many comparisons as pairs; there are four at most.
+  for (size_t end = ranges.size(); end-- > 1;)
+    for (size_t i = 0; i < end; ++i) {
+      Range &first = ranges[i], &second = ranges[i + 1];
+      Value swap = builder.createOrFold<arith::CmpIOp>(
+          loc, arith::CmpIPredicate::sgt, first.lo, second.lo);
+      auto choose = [&](Value ifSwapped, Value otherwise) {
+        return builder.createOrFold<arith::SelectOp>(loc, swap, ifSwapped,
+                                                     otherwise);
+      };
+      Range low{choose(second.lo, first.lo), choose(second.hi, first.hi)};
+      Range high{choose(first.lo, second.lo), choose(first.hi, second.hi)};
+      first = low;
+      second = high;
+    }
+}
+
+/// One live range: only crossing bounds have to be put in order. Lower bounds
+/// are not above ceildiv(sk, tileK) then, because the analysed box holds
+/// 0 <= k < sk.
+void Materializer::buildSingleLive() {
+  const TileRange &live = ranges.live.front();
+  Value zero = constant(0);
+  Value hi = bound(live.hi, /*isLower=*/false);
+  Value lo = bound(live.lo, /*isLower=*/true);
+  if (Value holds = condition(live.condition))
+    hi = builder.createOrFold<arith::SelectOp>(loc, holds, hi, zero);
+  hi = fold<arith::MaxSIOp>(hi, zero);
+  lo = lo ? fold<arith::MinSIOp>(fold<arith::MaxSIOp>(lo, zero), hi) : zero;
+  values.live.push_back({lo, hi});
+}
+
+/// Each range begins where those before it end, at the earliest. All of them
+/// have upper bounds: the analysed box holds k < sk.
+void Materializer::buildLive() {
+  for (const TileRange &live : ranges.live)
+    values.live.push_back(range(live, /*end=*/Value()));
+  if (!ranges.liveSorted)
+    sort(values.live);
+  Value end;
+  for (Range &item : values.live) {
+    if (end) {
+      item.lo = fold<arith::MaxSIOp>(item.lo, end);
+      item.hi = fold<arith::MaxSIOp>(item.hi, item.lo);
+    }
+    end = item.hi;
+  }
+}
+
+void Materializer::buildFull() {
+  Value lo = values.live.front().lo, hi = values.live.back().hi;
   Value fullHi = bound(ranges.fullHi, /*isLower=*/false);
   Value fullLo = bound(ranges.fullLo, /*isLower=*/true);
   if (Value full = condition(ranges.full))
-    fullHi = builder.createOrFold<arith::SelectOp>(loc, full,
-                                                   fullHi ? fullHi : hi, zero);
+    fullHi = builder.createOrFold<arith::SelectOp>(
+        loc, full, fullHi ? fullHi : hi, constant(0));
   fullLo =
       fullLo ? fold<arith::MinSIOp>(fold<arith::MaxSIOp>(fullLo, lo), hi) : lo;
   fullHi = fullHi
                ? fold<arith::MaxSIOp>(fold<arith::MinSIOp>(fullHi, hi), fullLo)
                : hi;
-  values.lo = lo;
-  values.hi = hi;
-  values.fullLo = fullLo;
-  values.fullHi = fullHi;
-  return values;
+  auto add = [&](Value from, Value to) {
+    std::optional<int64_t> first = getConstantIntValue(from);
+    std::optional<int64_t> last = getConstantIntValue(to);
+    if (from != to && !(first && last && *first >= *last))
+      values.full.push_back({from, to});
+  };
+  SmallVector<Range> holes;
+  for (const TileRange &hole : ranges.holes)
+    holes.push_back(range(hole, /*end=*/fullHi));
+  if (!ranges.holesSorted)
+    sort(holes);
+  // From behind each hole to the next one, within [fullLo, fullHi).
+  for (const Range &hole : holes) {
+    Value begin =
+        fold<arith::MaxSIOp>(fold<arith::MinSIOp>(hole.lo, fullHi), fullLo);
+    add(fullLo, begin);
+    fullLo = fold<arith::MaxSIOp>(fold<arith::MinSIOp>(hole.hi, fullHi), begin);
+  }
+  add(fullLo, fullHi);
+}
+
+TileRangeValues Materializer::build() {
+  if (ranges.live.size() == 1)
+    buildSingleLive();
+  else
+    buildLive();
+  if (!ranges.neverFull)
+    buildFull();
+  return std::move(values);
 }
 
 TileRangeValues mlir::flash::materializeRanges(
     OpBuilder &builder, Location loc, const MaskRanges &ranges,
     llvm::function_ref<Value(const MaskSymbol &)> symbol) {
   return Materializer(builder, loc, ranges, symbol).build();
-}
-
-//===----------------------------------------------------------------------===//
-// Text
-//===----------------------------------------------------------------------===//
-
-static std::string symbolName(const MaskRanges &ranges, unsigned position) {
-  const MaskSymbol &symbol = ranges.symbols[position];
-  switch (symbol.kind) {
-  case MaskSymbol::Kind::FirstQuery:
-    return "q0";
-  case MaskSymbol::Kind::Queries:
-    return "sq";
-  case MaskSymbol::Kind::Keys:
-    return "sk";
-  case MaskSymbol::Kind::Alignment:
-    return "alignment";
-  case MaskSymbol::Kind::OffsetQ:
-    return "offset_q";
-  case MaskSymbol::Kind::OffsetK:
-    return "offset_k";
-  case MaskSymbol::Kind::Region:
-    break;
-  }
-  if (auto argument = dyn_cast<BlockArgument>(symbol.value)) {
-    unsigned number = argument.getArgNumber();
-    if (number < 2)
-      return number == 0 ? "b" : "h";
-    return "capture" + std::to_string(number - 4);
-  }
-  return "value" + std::to_string(position);
-}
-
-static void printExpr(raw_ostream &os, const MaskRanges &ranges,
-                      AffineExpr expr, bool nested) {
-  if (auto literal = dyn_cast<AffineConstantExpr>(expr)) {
-    os << literal.getValue();
-    return;
-  }
-  if (auto name = dyn_cast<AffineSymbolExpr>(expr)) {
-    os << symbolName(ranges, name.getPosition());
-    return;
-  }
-  auto binary = cast<AffineBinaryOpExpr>(expr);
-  AffineExpr lhs = binary.getLHS(), rhs = binary.getRHS();
-  if (binary.getKind() == AffineExprKind::Mul &&
-      rhs == getAffineConstantExpr(-1, expr.getContext())) {
-    os << "-";
-    return printExpr(os, ranges, lhs, true);
-  }
-  if (nested)
-    os << "(";
-  bool isSum = binary.getKind() == AffineExprKind::Add;
-  printExpr(os, ranges, lhs, !isSum);
-  if (isSum) {
-    auto product = dyn_cast<AffineBinaryOpExpr>(rhs);
-    auto literal = dyn_cast<AffineConstantExpr>(rhs);
-    if (literal && literal.getValue() < 0) {
-      os << " - " << -literal.getValue();
-    } else if (product && product.getKind() == AffineExprKind::Mul &&
-               product.getRHS() ==
-                   getAffineConstantExpr(-1, expr.getContext())) {
-      os << " - ";
-      printExpr(os, ranges, product.getLHS(), true);
-    } else {
-      os << " + ";
-      printExpr(os, ranges, rhs, false);
-    }
-  } else {
-    os << (binary.getKind() == AffineExprKind::Mul ? " * " : " floordiv ");
-    printExpr(os, ranges, rhs, true);
-  }
-  if (nested)
-    os << ")";
-}
-
-static void printBound(raw_ostream &os, const MaskRanges &ranges,
-                       const TileBound &bound, bool isLower, StringRef none) {
-  auto list = [&](auto &&items, StringRef name, auto &&printItem) {
-    if (items.size() == 1)
-      return printItem(items.front());
-    os << name << "(";
-    llvm::interleaveComma(items, os, printItem);
-    os << ")";
-  };
-  if (bound.groups.empty()) {
-    os << none;
-    return;
-  }
-  list(bound.groups, isLower ? "max" : "min",
-       [&](const SmallVector<AffineExpr, 1> &group) {
-         list(group, isLower ? "min" : "max",
-              [&](AffineExpr expr) { printExpr(os, ranges, expr, false); });
-       });
-}
-
-static void printCondition(raw_ostream &os, const MaskRanges &ranges,
-                           const TileCondition &condition) {
-  for (auto [index, group] : llvm::enumerate(condition.groups)) {
-    os << (index ? " and " : " if ");
-    llvm::interleave(
-        group, os,
-        [&](AffineExpr expr) {
-          printExpr(os, ranges, expr, false);
-          os << " >= 0";
-        },
-        " or ");
-  }
-}
-
-std::string MaskRanges::str() const {
-  std::string text;
-  llvm::raw_string_ostream os(text);
-  os << "live [";
-  printBound(os, *this, lo, /*isLower=*/true, "0");
-  os << ", ";
-  printBound(os, *this, hi, /*isLower=*/false, "all");
-  os << ")";
-  printCondition(os, *this, live);
-  if (neverFull) {
-    os << ", none full";
-    return text;
-  }
-  os << ", full [";
-  printBound(os, *this, fullLo, /*isLower=*/true, "live");
-  os << ", ";
-  printBound(os, *this, fullHi, /*isLower=*/false, "live");
-  os << ")";
-  printCondition(os, *this, full);
-  return text;
 }

@@ -64,18 +64,51 @@ func.func @heads(%q: !t, %k: !t, %o: !t) {
 
 // -----
 
+// What is not affine may hold or not: the other side of the disjunction still
+// makes tiles full, and no tile is dead.
 !t = memref<1x1x?x64xbf16>
-func.func @disjunction(%q: !t, %k: !t, %o: !t) {
-  // expected-remark @below {{live [0, (sk - 1) floordiv 64 + 1), none full}}
+func.func @not_affine(%q: !t, %k: !t, %o: !t) {
+  // expected-remark @below {{live [0, (sk - 1) floordiv 64 + 1), full [live, min(sk floordiv 64, (q0 + 1) floordiv 64))}}
   flash.attention ins(query = %q, key = %k, value = %k : !t, !t, !t) outs(output = %o : !t)
     mask {
     ^bb0(%b: index, %h: index, %i: index, %j: index):
       %c4 = arith.constant 4 : index
-      %x = arith.cmpi slt, %j, %c4 : index
+      // expected-remark @below {{mask: 'arith.muli' is not affine in q and k; its tiles are masked element by element}}
+      %p = arith.muli %i, %j : index
+      %x = arith.cmpi slt, %p, %c4 : index
       %y = arith.cmpi sle, %j, %i : index
-      // expected-remark @below {{mask: 'arith.ori' is not affine with a single interval; its tiles are masked element by element}}
       %r = arith.ori %x, %y : i1
       flash.yield %r : i1
     }
+  return
+}
+
+// -----
+
+!t = memref<1x1x?x64xbf16>
+func.func @prefix(%q: !t, %k: !t, %o: !t) {
+  // expected-remark @below {{live [0, min((sk - 1) floordiv 64 + 1, max(4, (q0 - sq + sk + 127) floordiv 64 + 1))), full [live, min(max((q0 - sq + sk + 1) floordiv 64, 3), sk floordiv 64))}}
+  flash.attention ins(query = %q, key = %k, value = %k : !t, !t, !t) outs(output = %o : !t) {prefix = 200 : i64}
+  return
+}
+
+// -----
+
+// Two live ranges, and a hole between the full tiles of the sinks and of the
+// window.
+!t = memref<1x1x?x64xbf16>
+func.func @sinks(%q: !t, %k: !t, %o: !t) {
+  // expected-remark @below {{live [0, min((q0 - sq + sk + 127) floordiv 64 + 1, (sk - 1) floordiv 64 + 1, 2)) and [(q0 - sq + sk) floordiv 64 - 4, min((q0 - sq + sk + 127) floordiv 64 + 1, (sk - 1) floordiv 64 + 1)), full [live, (q0 - sq + sk + 1) floordiv 64) without [2, min((q0 - sq + sk - 130) floordiv 64 + 1, (sk - 258) floordiv 64 + 1))}}
+  flash.attention ins(query = %q, key = %k, value = %k : !t, !t, !t) outs(output = %o : !t) {window = array<i64: 256, 0>, sink_tokens = 128 : i64}
+  return
+}
+
+// -----
+
+// Blocks of the diagonal: divisions of the first and the last row of the tile.
+!t = memref<1x1x?x64xbf16>
+func.func @chunk(%q: !t, %k: !t, %o: !t) {
+  // expected-remark @below {{live [((q0 - sq + sk) floordiv 256) * 4, min(((q0 - sq + sk + 127) floordiv 256) * 4 + 4, (sk - 1) floordiv 64 + 1)), full [min(((q0 - sq + sk + 127) floordiv 256) * 4, ((sk - 1) floordiv 256) * 4), min(sk floordiv 64, ((q0 - sq + sk) floordiv 256) * 4 + 4))}}
+  flash.attention ins(query = %q, key = %k, value = %k : !t, !t, !t) outs(output = %o : !t) {chunk = 256 : i64}
   return
 }

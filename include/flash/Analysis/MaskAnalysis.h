@@ -9,22 +9,30 @@
 // Which tiles of keys a tile of queries has to visit, and which of them need no
 // per-element mask, derived from the mask region of flash.attention.
 //
-// The region is read as a conjunction of affine inequalities over the query
-// index q, the key index k and symbols that are uniform over the kernel. With
-// T the number of a key tile (keys [T * tileK, T * tileK + tileK)) and the
-// query tile [q0, q0 + tileQ), two sets follow:
+// The region is read as a union of conjunctions of affine inequalities over the
+// query index q, the key index k, floor divisions of them by constants, and
+// symbols that are uniform over the kernel; its negation is read in the same
+// way. With T the number of a key tile (keys [T * tileK, T * tileK + tileK))
+// and the query tile [q0, q0 + tileQ), two sets follow:
 //
-//   live  = { T : exists q, k inside, q < sq, k < sk, every inequality holds }
-//   full  = { T : for all q < sq, k inside, k < sk and every inequality holds }
-//         = complement of the union, over the inequalities, of
-//           { T : exists q, k inside, q < sq, the inequality fails }
+//   live  = { T : exists q, k inside, q < sq, k < sk, the mask holds }
+//         = union, over the conjunctions of the mask, of
+//           { T : exists q, k inside, q < sq, k < sk, the conjunction holds }
+//   full  = { T : for all q < sq, k inside, k < sk and the mask holds }
+//         = complement of the union, over the conjunctions of the negation
+//           and k >= sk, of
+//           { T : exists q, k inside, q < sq, the conjunction holds }
 //
 // Both need one operation only, the projection of a polyhedron onto T, which
-// MLIR's Presburger library does. For a conjunction the live set is one
-// interval; each failing set is a half line, so the full set is one interval,
-// too. Rational projection may make a projected set larger, never smaller: live
-// ranges then hold a dead tile, full ranges miss one, and the result stays
-// correct.
+// MLIR's Presburger library does: one interval of tiles for every conjunction.
+// The live tiles are the union of intervals; the full ones are what half lines
+// leave, less the intervals that are bounded on both sides (holes). A window
+// with sink tokens has two live ranges, and one hole between the full tiles of
+// the sinks and those of the window.
+//
+// Rational projection may make a projected set larger, never smaller, and what
+// the region says but is not affine counts as true and as false: live ranges
+// then hold a dead tile, full ranges miss one, and the result stays correct.
 //
 //===----------------------------------------------------------------------===//
 
@@ -85,20 +93,29 @@ struct TileCondition {
   SmallVector<SmallVector<AffineExpr, 1>> groups;
 };
 
-/// Live and full ranges of key tiles, half open, of the query tile at q0.
-/// They are to be clamped so that
-///   0 <= lo <= fullLo <= fullHi <= hi <= ceildiv(sk, tileK).
+/// A half-open range of key tiles; empty where the condition is false.
+struct TileRange {
+  TileBound lo, hi;
+  TileCondition condition;
+};
+
+/// Live and full key tiles of the query tile at q0. The bounds are to be
+/// clamped to [0, ceildiv(sk, tileK)], and to be put in order where they cross.
 struct MaskRanges {
   MaskTiling tiling;
   SmallVector<MaskSymbol> symbols;
-  TileBound lo, hi, fullLo, fullHi;
-  /// Where false, the range is empty.
-  TileCondition live, full;
-  /// The bounds above are complete: nothing of the mask was left out. Where
-  /// false no tile is full, and the live range may be larger than needed.
+  /// The live tiles are the union of these, one at least. They may overlap.
+  SmallVector<TileRange, 1> live;
+  /// The full tiles are those of [fullLo, fullHi) that are live and in no hole.
+  TileBound fullLo, fullHi;
+  TileCondition full;
+  SmallVector<TileRange, 0> holes;
+  /// The lower bounds of `live` (`holes`) ascend for all values of the symbols.
+  bool liveSorted = true, holesSorted = true;
+  /// The bounds above are complete: nothing of the mask was left out.
   bool exact = true;
   /// No query tile has a full tile, whatever the sizes are (windows narrower
-  /// than a tile, masks that are not exact).
+  /// than a tile, a conjunct that is not affine).
   bool neverFull = false;
   /// The mask alone hides every key past sk from the rows below sq, so that no
   /// comparison with sk is needed (causal with alignment sk - sq).
@@ -116,16 +133,26 @@ struct MaskRanges {
 /// Analyses `mask`, a region with the arguments (b, h, q, k, captures...) that
 /// ends in a terminator with one i1 operand; an empty region masks nothing.
 ///
-/// Affine are: arith.addi, subi, muli by a constant, constants and casts
-/// between index and i64; comparisons with sle, slt, sge, sgt and eq; andi, and
-/// xori with true of one comparison. Symbols are all index and i64 values that
-/// depend on neither q nor k. What is not affine is left out of the conjunction
-/// with a remark that names the op. Index arithmetic is taken not to wrap.
+/// Affine are, on index and i64: arith.addi, subi, muli by a constant,
+/// floordivsi, ceildivsi, divsi and remsi by a positive constant (divui,
+/// ceildivui and remui of what is never negative), minsi, maxsi, select,
+/// constants and casts between index and i64; every comparison of these; and on
+/// i1 andi, ori, xori, select, cmpi eq and ne. Symbols are all index and i64
+/// values that depend on neither q nor k. What is not affine may be true or
+/// false; a remark names the op. Index arithmetic is taken not to wrap.
 MaskRanges analyzeMask(Region &mask, const MaskTiling &tiling);
 
-/// Bounds of the ranges as values of type index, clamped as MaskRanges says.
+/// Ranges of tiles as values of type index, half open. All live ranges ascend
+/// and are disjoint, as are the full ones; any may be empty. Every full tile is
+/// live.
 struct TileRangeValues {
-  Value lo, hi, fullLo, fullHi;
+  struct Range {
+    Value lo, hi;
+  };
+  /// One at least.
+  SmallVector<Range, 1> live;
+  /// Those that are known to be empty are left out.
+  SmallVector<Range, 1> full;
 };
 
 /// Builds the bounds where `builder` stands, with arith ops on index (floor

@@ -29,8 +29,9 @@ def FlashToTile : Pass<"flash-to-tile", "::mlir::ModuleOp"> {
 
     The body is synchronous and knows no layouts: tiles of Q, K and V are
     loaded, keys from the last live tile to the first, and the online softmax is
-    arith and math on tensors. The bounds of the loop, and the band of tiles
-    that run without any mask, come from the mask analysis; the mask region is
+    arith and math on tensors. The tiles that the loop visits, in one loop also
+    where they are several ranges, and the bands of tiles that run without any
+    mask, come from the mask analysis; the mask region is
     inlined in the other branch of an `scf.if` on `flash_tile.in_range`, and the
     score region on every tile. Comparisons that are affine in q and k take one
     scalar base and 32-bit tile-relative coordinates; other integer arithmetic

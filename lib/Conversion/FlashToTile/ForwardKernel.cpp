@@ -75,6 +75,8 @@ private:
   void buildPrologue();
   MaskTiling getTiling();
   void buildRanges();
+  Value countFrom(Value tile);
+  Value buildTileNumber(Value iteration);
 
   // Tiles.
   RankedTensorType tile(ArrayRef<int64_t> shape, Type element) {
@@ -136,8 +138,14 @@ private:
   std::optional<UniformValues> uniforms;
   MaskRanges ranges;
   TileRangeValues bounds;
-  /// Static knowledge of the band of full tiles.
-  bool allFull = false, noneFull = false;
+  /// Number of live tiles, and the iterations at which the second live range
+  /// from above starts, the third, and so on.
+  Value iterations;
+  SmallVector<Value> starts;
+  /// The bands of full tiles as ranges of iterations, in their order.
+  SmallVector<Value> bandStarts, bandEnds;
+  /// All tiles are full, whatever the sizes are.
+  bool allFull = false;
   /// c of the folded form, log2(e) of the natural one; on a tile and on a row.
   Value factorTile, factorRow;
   Value scaleTile, queryTile;
@@ -260,9 +268,65 @@ void ForwardKernelBuilder::buildRanges() {
   auto same = [](Value left, Value right) {
     return isEqualConstantIntOrValue(left, right);
   };
-  noneFull = ranges.neverFull || same(bounds.fullLo, bounds.fullHi);
-  allFull = !noneFull && same(bounds.lo, bounds.fullLo) &&
-            same(bounds.hi, bounds.fullHi);
+  llvm::erase_if(bounds.full, [&](const TileRangeValues::Range &range) {
+    return same(range.lo, range.hi);
+  });
+  allFull = bounds.full.size() == 1 && bounds.live.size() == 1 &&
+            same(bounds.live.front().lo, bounds.full.front().lo) &&
+            same(bounds.live.front().hi, bounds.full.front().hi);
+
+  iterations = Value();
+  for (const TileRangeValues::Range &range : llvm::reverse(bounds.live)) {
+    if (iterations)
+      starts.push_back(iterations);
+    Value length = fold<arith::SubIOp>(range.hi, range.lo);
+    iterations = iterations ? fold<arith::AddIOp>(iterations, length) : length;
+  }
+  for (const TileRangeValues::Range &range : llvm::reverse(bounds.full)) {
+    bandStarts.push_back(countFrom(range.hi));
+    bandEnds.push_back(countFrom(range.lo));
+  }
+}
+
+/// Live tiles from `tile`, a bound of a full range, on: the number of the
+/// iteration behind it.
+Value ForwardKernelBuilder::countFrom(Value tile) {
+  if (bounds.live.size() == 1)
+    return fold<arith::SubIOp>(bounds.live.front().hi, tile);
+  if (tile == bounds.live.front().lo)
+    return iterations;
+  if (tile == bounds.live.back().hi)
+    return zero;
+  Value count;
+  for (const TileRangeValues::Range &range : bounds.live) {
+    Value length =
+        fold<arith::SubIOp>(range.hi, fold<arith::MaxSIOp>(range.lo, tile));
+    length = fold<arith::MaxSIOp>(length, zero);
+    count = count ? fold<arith::AddIOp>(count, length) : length;
+  }
+  return count;
+}
+
+/// The tile of an iteration: down from the last live one, and over the gap
+/// between two live ranges where the second of them starts.
+Value ForwardKernelBuilder::buildTileNumber(Value iteration) {
+  Value last = fold<arith::SubIOp>(bounds.live.back().hi, index(1));
+  SmallVector<Value> gaps;
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(b.getInsertionBlock()->getParentOp());
+    for (size_t i = bounds.live.size() - 1; i > 0; --i)
+      gaps.push_back(
+          fold<arith::SubIOp>(bounds.live[i].lo, bounds.live[i - 1].hi));
+  }
+  Value tile = arith::SubIOp::create(b, last, iteration);
+  for (auto [start, gap] : llvm::zip(starts, gaps)) {
+    Value isBehind =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::sge, iteration, start);
+    Value skipped = arith::SelectOp::create(b, isBehind, gap, zero);
+    tile = arith::SubIOp::create(b, tile, skipped);
+  }
+  return tile;
 }
 
 //===----------------------------------------------------------------------===//
@@ -342,8 +406,7 @@ FailureOr<Value> ForwardKernelBuilder::unlessFull(
 
 FailureOr<SoftmaxState>
 ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
-  Value last = fold<arith::SubIOp>(bounds.hi, index(1));
-  Value tileNumber = arith::SubIOp::create(b, last, iteration);
+  Value tileNumber = buildTileNumber(iteration);
   Value firstKey = arith::MulIOp::create(b, tileNumber, index(tileK));
   int64_t headDim = op.getHeadDim(), valueDim = op.getValueDim();
 
@@ -353,15 +416,8 @@ ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
   if (failed(scores))
     return failure();
   isFull = Value();
-  if (!allFull && !noneFull) {
-    // The band of full tiles, counted in iterations.
-    OpBuilder::InsertPoint here = b.saveInsertionPoint();
-    b.setInsertionPoint(b.getInsertionBlock()->getParentOp());
-    Value lower = fold<arith::SubIOp>(bounds.hi, bounds.fullHi);
-    Value upper = fold<arith::SubIOp>(bounds.hi, bounds.fullLo);
-    b.restoreInsertionPoint(here);
-    isFull = flash_tile::InRangeOp::create(b, iteration, lower, upper);
-  }
+  if (!allFull && !bandStarts.empty())
+    isFull = flash_tile::InRangeOp::create(b, iteration, bandStarts, bandEnds);
   FailureOr<Value> masked =
       unlessFull(*scores, [&] { return buildMasked(*scores, firstKey); });
   if (failed(masked))
@@ -414,7 +470,6 @@ ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
 }
 
 LogicalResult ForwardKernelBuilder::buildLoop() {
-  Value iterations = fold<arith::SubIOp>(bounds.hi, bounds.lo);
   SmallVector<Value> initial{
       full({tileQ, op.getValueDim()}, 0.0),
       full({tileQ}, -std::numeric_limits<double>::infinity()),

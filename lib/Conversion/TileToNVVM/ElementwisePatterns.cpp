@@ -211,13 +211,18 @@ struct InRangePattern : OpConversionPattern<InRangeOp> {
                   ConversionPatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
     Value value = adaptor.getValue().front();
-    Value above = arith::CmpIOp::create(rewriter, loc,
-                                        arith::CmpIPredicate::sge, value,
-                                        adaptor.getLower().front());
-    Value below = arith::CmpIOp::create(rewriter, loc,
-                                        arith::CmpIPredicate::slt, value,
-                                        adaptor.getUpper().front());
-    rewriter.replaceOpWithNewOp<arith::AndIOp>(op, above, below);
+    Value inAny;
+    for (auto [lower, upper] : llvm::zip(adaptor.getLower(), adaptor.getUpper())) {
+      Value above = arith::CmpIOp::create(
+          rewriter, loc, arith::CmpIPredicate::sge, value, lower.front());
+      Value below = arith::CmpIOp::create(
+          rewriter, loc, arith::CmpIPredicate::slt, value, upper.front());
+      Value inside = arith::AndIOp::create(rewriter, loc, above, below);
+      inAny = inAny ? arith::OrIOp::create(rewriter, loc, inAny, inside)
+                          .getResult()
+                    : inside;
+    }
+    rewriter.replaceOp(op, inAny);
     return success();
   }
 };

@@ -208,7 +208,7 @@ func.func @foreign(%q: !t, %k: !t, %v: !t, %o: !t) {
     mask {
     ^bb0(%b: index, %h: index, %i: index, %j: index):
       // expected-error @below {{mask region: 'index.cmp' is not yet lowered to tiles (expected elementwise arith and math ops)}}
-      // expected-remark @below {{mask: 'index.cmp' is not affine with a single interval; its tiles are masked element by element}}
+      // expected-remark @below {{mask: 'index.cmp' is not affine in q and k; its tiles are masked element by element}}
       %r = index.cmp slt(%b, %h)
       flash.yield %r : i1
     }

@@ -1,6 +1,7 @@
 // RUN: flash-opt %s --split-input-file --verify-diagnostics
 
-// One case for each way to violate constraints T1 to T18, in order.
+// One case for each way to violate constraints T1 to T18 and
+// T45, in order.
 
 // T1: the form of a layout.
 // expected-error @below {{layout lane vectors: expected 5 (32 lanes), got 1}}
@@ -468,5 +469,14 @@ func.func @t18(%t: tensor<8xf32>) {
   // T18: votes.
   // expected-error @below {{operand #0 must be statically shaped tensor of 1-bit signless integer values, but got 'tensor<8xf32>'}}
   %r = flash_tile.any %t : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @t45_no_range(%i: index) {
+  // T45: bands.
+  // expected-error @below {{ranges: expected 1 at least, got none}}
+  %0 = "flash_tile.in_range"(%i) : (index) -> i1
   return
 }

@@ -75,6 +75,8 @@ func.func @compute(%q: tensor<128x64xbf16>, %k: !flash_tile.view<32x64xbf16>, %s
   %any = flash_tile.any %g : tensor<128x32xi1>
   // CHECK: flash_tile.in_range %{{.*}} from %{{.*}} to %{{.*}}
   %r = flash_tile.in_range %i from %i to %i
+  // CHECK: flash_tile.in_range %{{.*}} from %[[I:.*]], %[[I]] to %[[I]], %[[I]]
+  %either = flash_tile.in_range %i from %i, %i to %i, %i
   return
 }
 

@@ -161,3 +161,37 @@ func.func @not_a_band(%n: index, %j: index, %x: index) -> index {
   }
   return %r : index
 }
+
+// -----
+
+// Two ranges in one op, the last of which ends with the loop: four bands, and
+// nothing is split twice.
+
+// CHECK-LABEL: func.func @ranges
+// CHECK-SAME: %[[N:[a-z0-9]+]]: index, %[[A:[a-z0-9]+]]: index, %[[B:[a-z0-9]+]]: index, %[[C:[a-z0-9]+]]: index
+// CHECK: %[[R0:.*]] = scf.for %{{.*}} = %{{.*}} to %[[FROM0:.*]] step
+// CHECK: arith.negf
+// CHECK: %[[R1:.*]] = scf.for %{{.*}} = %[[FROM0]] to %[[TO0:.*]] step %{{.*}} iter_args(%{{.*}} = %[[R0]])
+// CHECK-NOT: arith.negf
+// CHECK: %[[R2:.*]] = scf.for %{{.*}} = %[[TO0]] to %[[FROM1:.*]] step %{{.*}} iter_args(%{{.*}} = %[[R1]])
+// CHECK: arith.negf
+// CHECK: %[[R3:.*]] = scf.for %{{.*}} = %[[FROM1]] to %[[N]] step %{{.*}} iter_args(%{{.*}} = %[[R2]])
+// CHECK-NOT: arith.negf
+// CHECK-NOT: scf.for
+// CHECK: return %[[R3]]
+func.func @ranges(%n: index, %a: index, %b: index, %c: index, %x: tensor<16xf32>) -> tensor<16xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%acc = %x) -> tensor<16xf32> {
+    %full = flash_tile.in_range %i from %a, %c to %b, %n
+    %m = scf.if %full -> tensor<16xf32> {
+      scf.yield %acc : tensor<16xf32>
+    } else {
+      %masked = arith.negf %acc : tensor<16xf32>
+      scf.yield %masked : tensor<16xf32>
+    }
+    %e = math.exp2 %m : tensor<16xf32>
+    scf.yield %e : tensor<16xf32>
+  }
+  return %r : tensor<16xf32>
+}

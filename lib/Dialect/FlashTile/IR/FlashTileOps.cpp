@@ -63,6 +63,16 @@ static LogicalResult verifySlice(Operation *op, RankedTensorType tile,
 }
 
 //===----------------------------------------------------------------------===//
+// Bands
+//===----------------------------------------------------------------------===//
+
+LogicalResult InRangeOp::verify() {
+  if (getLower().empty())
+    return emitOpError("ranges: expected 1 at least, got none");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // Shared memory
 //===----------------------------------------------------------------------===//
 

@@ -35,9 +35,12 @@ using namespace mlir::flash_tile;
 static InRangeOp findRange(scf::ForOp loop) {
   InRangeOp found;
   loop.getBody()->walk([&](InRangeOp range) {
+    auto isOutside = [&](Value bound) {
+      return loop.isDefinedOutsideOfLoop(bound);
+    };
     if (range.getValue() != loop.getInductionVar() ||
-        !loop.isDefinedOutsideOfLoop(range.getLower()) ||
-        !loop.isDefinedOutsideOfLoop(range.getUpper()))
+        !llvm::all_of(range.getLower(), isOutside) ||
+        !llvm::all_of(range.getUpper(), isOutside))
       return WalkResult::advance();
     found = range;
     return WalkResult::interrupt();
@@ -76,44 +79,46 @@ static void foldConditions(scf::ForOp loop) {
   (void)applyOpPatternsGreedily(ops, std::move(patterns), config);
 }
 
-/// Splits `loop` at the bounds of `range` into up to three.
+/// Splits `loop` at the bounds of `range`: one loop for each range, and one for
+/// what lies before, between and behind them.
 static SmallVector<scf::ForOp> splitAt(scf::ForOp loop, InRangeOp range) {
   IRRewriter rewriter(loop.getContext());
   rewriter.setInsertionPoint(loop);
   Location loc = loop.getLoc();
   Value lower = loop.getLowerBound(), upper = loop.getUpperBound();
-  Value from = range.getLower(), to = range.getUpper();
-
-  // Clamped so that lower <= begin and begin <= end; only then are all three
-  // loops empty or in their place. Bounds that coincide need no clamping, which
-  // saves the loop that they make empty.
-  const bool hasFirst = from != lower;
-  const bool hasLast = to != upper;
-  Value begin = lower;
-  if (hasFirst) {
-    begin = rewriter.createOrFold<arith::MaxSIOp>(loc, from, lower);
-    begin = alignToStep(rewriter, loop, begin);
-    begin = rewriter.createOrFold<arith::MinSIOp>(loc, begin, upper);
-  }
-  Value end = upper;
-  if (hasLast) {
-    // First not below `lower`: rounding to the step starts from there.
-    end = rewriter.createOrFold<arith::MaxSIOp>(loc, to, lower);
-    end = alignToStep(rewriter, loop, end);
-    end = rewriter.createOrFold<arith::MinSIOp>(loc, end, upper);
-    end = rewriter.createOrFold<arith::MaxSIOp>(loc, end, begin);
-  }
+  SmallVector<Value> from(range.getLower()), to(range.getUpper());
 
   struct Band {
     Value lower, upper;
     bool inside;
   };
   SmallVector<Band> bands;
-  if (hasFirst)
-    bands.push_back({lower, begin, false});
-  bands.push_back({begin, end, true});
-  if (hasLast)
-    bands.push_back({end, upper, false});
+  // Clamped so that lower <= begin and begin <= end; only then are all loops
+  // empty or in their place. Bounds that coincide need no clamping, which saves
+  // the loop that they make empty.
+  Value reached = lower;
+  auto advanceTo = [&](Value point, bool inside) {
+    // First not below `lower`: rounding to the step starts from there.
+    Value next = rewriter.createOrFold<arith::MaxSIOp>(loc, point, lower);
+    next = alignToStep(rewriter, loop, next);
+    next = rewriter.createOrFold<arith::MinSIOp>(loc, next, upper);
+    if (reached != lower)
+      next = rewriter.createOrFold<arith::MaxSIOp>(loc, next, reached);
+    bands.push_back({reached, next, inside});
+    reached = next;
+  };
+  Value previous = lower;
+  for (auto [first, last] : llvm::zip(from, to)) {
+    if (first != previous)
+      advanceTo(first, /*inside=*/false);
+    if (last == upper)
+      bands.push_back({reached, upper, /*inside=*/true});
+    else
+      advanceTo(last, /*inside=*/true);
+    previous = last;
+  }
+  if (previous != upper)
+    bands.push_back({reached, upper, /*inside=*/false});
 
   SmallVector<scf::ForOp> loops;
   SmallVector<Value> carried(loop.getInitArgs());
@@ -128,8 +133,8 @@ static SmallVector<scf::ForOp> splitAt(scf::ForOp loop, InRangeOp range) {
 
     SmallVector<InRangeOp> same;
     copy.getBody()->walk([&](InRangeOp op) {
-      if (op.getValue() == copy.getInductionVar() && op.getLower() == from &&
-          op.getUpper() == to)
+      if (op.getValue() == copy.getInductionVar() &&
+          llvm::equal(op.getLower(), from) && llvm::equal(op.getUpper(), to))
         same.push_back(op);
     });
     OpBuilder::InsertionGuard guard(rewriter);

@@ -159,11 +159,23 @@ def FlashSelectSchedule : Pass<"flash-select-schedule"> {
 def FlashAnalyzeMask : Pass<"flash-analyze-mask"> {
   let summary = "Report the live and the full tiles of every mask";
   let description = [{
-    Emits one remark per `flash.attention`: the half-open range of key tiles
+    Emits one remark per `flash.attention`: the half-open ranges of key tiles
     that a tile of queries starting at row `q0` has to visit (live), and the
-    range in it that needs no mask (full), as minima and maxima of affine
-    expressions in `q0`, `sq`, `sk`, the alignment, offsets, b, h and captures.
-    One more remark for each op of the mask that had to be left out.
+    range that needs no mask (full) without its holes, as minima and maxima of
+    affine expressions and floor divisions in `q0`, `sq`, `sk`, the alignment,
+    offsets, b, h and captures. A prefix of 200 keys, at 128 x 64:
+
+        live [0, min((sk - 1) floordiv 64 + 1,
+                     max(4, (q0 - sq + sk + 127) floordiv 64 + 1))),
+        full [live, min(max((q0 - sq + sk + 1) floordiv 64, 3),
+                        sk floordiv 64))
+
+    Read are comparisons of index arithmetic with floor divisions and remainders
+    by constants, extrema and selects, and and, or, xor, not and select of
+    conditions. One more remark for each op of the mask that had to be left out,
+    and where the tiles would be more than four live ranges, or more than four
+    full ones. What is left out counts as true for live tiles and as false for
+    full ones.
 
     Needs: modifiers expanded into the mask region. Leaves the IR as it is.
     Refuses nothing; says that varlen and paged ops are not analysed.

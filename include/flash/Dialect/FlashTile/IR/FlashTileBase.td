@@ -72,6 +72,7 @@ def FlashTile_Dialect : Dialect {
     | T42 | tmem.view inside its source |
     | T43 | tmem.load and tmem.store: the tile's shape and type, a row per thread |
     | T44 | tmem.dot: f32 accumulator, columns a multiple of 16 up to 256, a transposed `a` in shared memory only |
+    | T45 | in_range: one range at least |
 
     ### Constraints of whole programs
 

@@ -420,25 +420,33 @@ def FlashTile_ConvertLayoutOp : FlashTile_Op<"convert_layout", [Pure]> {
 // Bands
 //===----------------------------------------------------------------------===//
 
-def FlashTile_InRangeOp : FlashTile_Op<"in_range", [Pure]> {
-  let summary = "whether a loop's induction variable lies in [lower, upper)";
+def FlashTile_InRangeOp : FlashTile_Op<"in_range", [Pure,
+    SameVariadicOperandSize]> {
+  let summary = "whether a loop's induction variable lies in a range";
   let description = [{
-    The same as two comparisons and an `andi`, but recognisable: the loop over
-    `value` can be split at `lower` and `upper` so that this becomes a constant
-    in each part (`--flash-tile-split-bands`). The operands must be defined
-    outside the loop.
+    True where `lower[i] <= value < upper[i]` for some i. The same as
+    comparisons, and-ed and or-ed, but recognisable: the loop over `value` can be
+    split at `lower` and `upper` so that this becomes a constant in each part
+    (`--flash-tile-split-bands`). The operands must be defined outside the loop.
+    Ranges are listed in ascending order and do not overlap; each may be empty.
+    Constraint T45: one range at least.
 
     ```mlir
-    func.func @in_range(
-        %j: index, %lo: index, %hi: index) {
+    func.func @in_range(%j: index, %lo: index, %hi: index, %lo2: index,
+                        %hi2: index) {
       %full = flash_tile.in_range %j from %lo to %hi
+      %either = flash_tile.in_range %j from %lo, %lo2 to %hi, %hi2
       return
     }
     ```
   }];
-  let arguments = (ins Index:$value, Index:$lower, Index:$upper);
+  let arguments = (ins
+    Arg<Index, "the number that is tested">:$value,
+    Arg<Variadic<Index>, "first number of each range; one range at least">:$lower,
+    Arg<Variadic<Index>, "the number behind the last one of each range">:$upper);
   let results = (outs I1:$result);
   let assemblyFormat = "$value `from` $lower `to` $upper attr-dict";
+  let hasVerifier = 1;
 }
 
 #endif // FLASH_DIALECT_FLASHTILE_IR_FLASHTILEOPS_TD

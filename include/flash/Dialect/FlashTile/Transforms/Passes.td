@@ -121,8 +121,8 @@ def FlashTileSplitBands : Pass<"flash-tile-split-bands"> {
     three, over [lb, lower), [lower, upper) and [upper, ub), chained through the
     carried values, in each of which the range is a constant; `scf.if` and
     `arith.select` on it are folded, so that the band inside holds no mask code.
-    A range that begins or ends with the loop gives two loops or one. Bands may
-    be empty, ranges lie partly outside the loop, and several `in_range` with
+    A range that begins or ends with the loop gives two loops or one; an op with
+    n ranges gives up to 2 n + 1. Bands may be empty, ranges lie partly outside the loop, and several `in_range` with
     the same bounds are one split; others split again.
 
     In a loop with `flash_tile.first_ragged` the copies of the band inside get

@@ -1,0 +1,179 @@
+"""Runs random score and mask regions on the emulator against the reference.
+
+usage: random_regions.py FLASH_RUN DIRECTORY FIRST COUNT
+
+Programs FIRST to FIRST + COUNT - 1 of a grammar, each from its number alone:
+masks are boolean trees over affine comparisons, floor divisions, remainders,
+selects and extrema of q, k, the alignment and the head; scores are a few steps
+of arithmetic on them. Sizes, head dim, element type and the order of
+asynchronous copies vary, too. Prints the programs that fail, which stay in
+DIRECTORY, and how many passed; exits 1 if one did not.
+"""
+
+import json
+import random
+import subprocess
+import sys
+
+
+class Region:
+    """Ops of one region, as text."""
+
+    def __init__(self, rng):
+        self.rng = rng
+        self.lines = []
+        self.count = 0
+
+    def op(self, text, *operands):
+        self.count += 1
+        name = "%%v%d" % self.count
+        self.lines.append("      %s = %s" % (name, text % operands if operands else text))
+        return name
+
+    def index(self, value):
+        return self.op("arith.constant %d : index" % value)
+
+    def position(self):
+        return self.op("arith.addi %%i, %s : index" % self.op("flash.alignment : index"))
+
+    # Integers.
+
+    def number(self, depth):
+        kind = self.rng.choice(["k", "p", "q", "distance"] + ["divided", "rest", "extremum", "select"] * (depth > 0))
+        if kind == "k":
+            return "%j"
+        if kind == "q":
+            return "%i"
+        if kind == "p":
+            return self.position()
+        if kind == "distance":
+            return self.op("arith.subi %s, %%j : index" % self.position())
+        if kind == "divided":
+            number, by = self.number(depth - 1), self.index(self.rng.choice([3, 16, 40, 64, 100]))
+            return self.op("arith.%s %s, %s : index" % (self.rng.choice(["floordivsi", "ceildivsi", "divsi"]), number, by))
+        if kind == "rest":
+            return self.op("arith.remsi %s, %s : index" % (self.number(depth - 1), self.index(self.rng.choice([2, 5, 64, 90]))))
+        if kind == "extremum":
+            return self.op("arith.%s %s, %s : index" % (self.rng.choice(["minsi", "maxsi"]), self.number(depth - 1), self.index(self.rng.randint(-50, 300))))
+        return self.op("arith.select %s, %s, %s : index" % (self.condition(0), self.number(depth - 1), self.number(depth - 1)))
+
+    # Conditions.
+
+    def compare(self, predicate, left, right):
+        return self.op("arith.cmpi %s, %s, %s : index" % (predicate, left, right))
+
+    def atom(self):
+        kind = self.rng.choice(["causal", "window", "below", "row", "chunk", "dilated", "head", "band", "any"])
+        shifted = lambda by: self.op("arith.addi %s, %s : index" % (self.position(), self.index(by)))
+        if kind == "causal":
+            return self.compare("sle", "%j", shifted(self.rng.randint(-20, 60)))
+        if kind == "window":
+            return self.compare("sge", "%j", shifted(-self.rng.randint(0, 200)))
+        if kind == "below":
+            return self.compare(self.rng.choice(["slt", "sge"]), "%j", self.index(self.rng.randint(0, 200)))
+        if kind == "row":
+            return self.compare(self.rng.choice(["slt", "sge"]), "%i", self.index(self.rng.randint(0, 200)))
+        if kind == "head":
+            return self.compare("slt", "%h", self.index(1))
+        if kind == "chunk":
+            by = self.index(self.rng.choice([7, 32, 64, 100, 128]))
+            return self.compare(self.rng.choice(["eq", "sge"]), self.op("arith.floordivsi %s, %s : index" % (self.position(), by)), self.op("arith.floordivsi %%j, %s : index" % by))
+        if kind == "dilated":
+            rest = self.op("arith.remsi %s, %s : index" % (self.op("arith.subi %s, %%j : index" % self.position()), self.index(self.rng.choice([2, 3, 70]))))
+            return self.compare("eq", rest, self.index(0))
+        if kind == "band":
+            return self.compare("ult", self.op("arith.subi %s, %%j : index" % self.position()), self.index(self.rng.randint(1, 150)))
+        return self.compare(self.rng.choice(["slt", "sle", "sgt", "sge", "ne"]), self.number(2), self.number(1))
+
+    def condition(self, depth):
+        kind = self.rng.choice(["atom"] + ["and", "or", "or", "and", "xor", "not", "select"] * (depth > 0))
+        if kind == "atom":
+            return self.atom()
+        if kind == "not":
+            return self.op("arith.xori %s, %s : i1" % (self.condition(depth - 1), self.op("arith.constant true")))
+        if kind == "select":
+            return self.op("arith.select %s, %s, %s : i1" % tuple(self.condition(depth - 1) for _ in range(3)))
+        return self.op("arith.%si %s, %s : i1" % (kind, self.condition(depth - 1), self.condition(depth - 1)))
+
+    # Scores.
+
+    def real(self, value):
+        return self.op("arith.constant %e : f32" % value)
+
+    def term(self):
+        """A number of modest size that depends on the indices."""
+        narrow = self.op("arith.index_cast %s : index to i32" % self.number(1))
+        value = self.op("arith.sitofp %s : i32 to f32" % narrow)
+        return self.op("arith.mulf %s, %s : f32" % (value, self.real(self.rng.uniform(-0.02, 0.02))))
+
+    def score(self):
+        value = "%s"
+        for _ in range(self.rng.randint(1, 4)):
+            kind = self.rng.choice(["scale", "bias", "cap", "clamp", "select", "wave"])
+            if kind == "scale":
+                value = self.op("arith.mulf %s, %s : f32", value, self.real(self.rng.uniform(-1.5, 1.5)))
+            elif kind == "bias":
+                value = self.op("arith.addf %s, %s : f32", value, self.term())
+            elif kind == "cap":
+                cap = self.rng.uniform(1, 10)
+                inner = self.op("arith.mulf %s, %s : f32", value, self.real(1 / cap))
+                value = self.op("arith.mulf %s, %s : f32", self.op("math.tanh %s : f32", inner), self.real(cap))
+            elif kind == "clamp":
+                value = self.op("arith.%s %s, %s : f32", self.rng.choice(["maximumf", "minimumf"]), value, self.real(self.rng.uniform(-2, 2)))
+            elif kind == "wave":
+                value = self.op("arith.addf %s, %s : f32", value, self.op("math.sin %s : f32", self.term()))
+            else:
+                value = self.op("arith.select %s, %s, %s : f32", self.condition(1), value, self.op("arith.negf %s : f32", value))
+        return value
+
+
+def make(number):
+    """The text of a program and the options to run it with."""
+    rng = random.Random(number)
+    heads, group = 2, rng.choice([1, 2])
+    sq, sk = (rng.choice([1, 17, 100, 128, 200, 270]) for _ in range(2))
+    d, element = rng.choice([16, 40, 64]), rng.choice(["f16", "bf16"])
+    is_dynamic = rng.random() < 0.5
+    size = lambda value: "?" if is_dynamic else str(value)
+    query = "tensor<1x%dx%sx%dx%s>" % (heads, size(sq), d, element)
+    key = "tensor<1x%dx%sx%dx%s>" % (heads // group, size(sk), d, element)
+    regions = ""
+    if rng.random() < 0.4:
+        region = Region(rng)
+        result = region.score()
+        regions += "\n    score {\n    ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):\n" + "\n".join(region.lines) + "\n      flash.yield " + result + " : f32\n    }"
+    region = Region(rng)
+    result = region.condition(3)
+    regions += "\n    mask {\n    ^bb0(%b: index, %h: index, %i: index, %j: index):\n" + "\n".join(region.lines) + "\n      flash.yield " + result + " : i1\n    }"
+    text = ("func.func @random(%q: Q, %k: K, %v: K, %o: Q) -> Q {\n"
+            "  %0 = flash.attention ins(query = %q, key = %k, value = %v : Q, K, K)\n"
+            "    outs(output = %o : Q)" + regions + "\n    -> Q\n  return %0 : Q\n}\n")
+    text = text.replace(": Q", ": " + query).replace(" Q", " " + query).replace(": K", ": " + key).replace(" K", " " + key)
+    options = ["--async=" + rng.choice(["eager", "lazy", "random"]), "--seed=%d" % number]
+    if is_dynamic:
+        options.append("--sizes=sq=%d,sk=%d" % (sq, sk))
+    return text, options
+
+
+def main(tool, directory, first, count):
+    passed = 0
+    for number in range(first, first + count):
+        text, options = make(number)
+        path = "%s/random-%d.mlir" % (directory, number)
+        with open(path, "w") as file:
+            file.write(text)
+        done = subprocess.run([tool, path, "--check", "--json"] + options, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            report = json.loads(done.stdout)
+            error = None if report["pass"] and done.returncode == 0 else str(report["errors"])
+        except ValueError:
+            error = "no JSON, exit %d: %s" % (done.returncode, done.stderr[-500:])
+        passed += error is None
+        if error:
+            print("FAIL", path, *options, "\n    " + error)
+    print("%d of %d programs passed" % (passed, count))
+    return passed != count
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
