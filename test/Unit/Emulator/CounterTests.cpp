@@ -147,9 +147,9 @@ TEST_F(CountersTest, Table) {
   auto has = [&](const std::string &part) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   };
-  has("tensor FLOPs       12,288\n");
+  has("  tensor FLOPs      12,288\n");
   has("  shared wavefronts    117    21  5.57x\n");
-  has("  global sectors        108     24  4.50x\n");
+  has("  global sectors       108    24  4.50x\n");
   has("  alu fma fp64 mufu tensor lsu control\n");
   has("  global    384    384\n");
   // The worst line comes first, with its source.
