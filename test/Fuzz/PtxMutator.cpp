@@ -125,6 +125,12 @@ constexpr std::string_view kNumbers[] = {"0",
                                          "0d7FF0000000000000",
                                          "0x4000004000010000"};
 
+/// One of `from`, or `otherwise` where the inputs held none.
+std::string pickOr(const std::vector<std::string> &from, const char *otherwise,
+                   Random &random) {
+  return from.empty() ? otherwise : random.pick(from);
+}
+
 bool replaceModifier(std::string &line, const PtxCorpus &corpus,
                      Random &random) {
   size_t first, last;
@@ -144,11 +150,11 @@ bool replaceModifier(std::string &line, const PtxCorpus &corpus,
     line.erase(part.first - 1, part.last - part.first + 1);
     return true;
   case 1: // One more.
-    line.insert(part.last, "." + random.pick(corpus.modifiers));
+    line.insert(part.last, "." + pickOr(corpus.modifiers, "b32", random));
     return true;
   default:
     line.replace(part.first, part.last - part.first,
-                 random.pick(corpus.modifiers));
+                 pickOr(corpus.modifiers, "b32", random));
     return true;
   }
 }
@@ -170,7 +176,7 @@ bool replaceOperand(std::string &line, const PtxCorpus &corpus,
     break;
   }
   case 2:
-    text = random.pick(corpus.operands);
+    text = pickOr(corpus.operands, "0", random);
     break;
   default: // The register next to it.
     text = line.substr(span.first, span.last - span.first);
@@ -284,7 +290,7 @@ std::string flash::fuzz::mutatePtx(std::string_view kernel,
       break;
     case 9:
       lines.insert(lines.begin() + std::ptrdiff_t(at),
-                   random.pick(corpus.lines));
+                   pickOr(corpus.lines, "ret;", random));
       break;
     case 10: // A guard added, inverted or dropped.
       if (line.find("@!") != std::string::npos)
