@@ -24,10 +24,11 @@ DecodeFn flash::emu::findDecoder(std::string_view root) {
   static const std::unordered_map<std::string_view, DecodeFn> table = [] {
     std::unordered_map<std::string_view, DecodeFn> result;
     for (auto ops :
-         {integerOps(), bitOps(), floatOps(), mathOps(), compareOps(),
-          convertOps(), moveOps(), memoryOps(), atomicOps(), warpOps(),
-          warpgroupOps(), matrixOps(), asyncOps(), tensorMapOps(), controlOps(),
-          mbarrierOps(), clusterOps(), tcgen05Ops(), registerOps()})
+         {integerOps(), bitOps(),       floatOps(),     mathOps(),
+          compareOps(), convertOps(),   moveOps(),      memoryOps(),
+          atomicOps(),  warpOps(),      warpgroupOps(), matrixOps(),
+          asyncOps(),   tensorMapOps(), controlOps(),   mbarrierOps(),
+          clusterOps(), tcgen05Ops(),   registerOps(),  wmmaOps()})
       for (const OpRow &row : ops)
         result.emplace(row.root, row.decode);
     return result;

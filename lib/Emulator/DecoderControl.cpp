@@ -49,7 +49,6 @@ constexpr MissingFamily kMissing[] = {
     {"alloca", "run-time stack allocation is not supported"},
     {"stacksave", "run-time stack allocation is not supported"},
     {"stackrestore", "run-time stack allocation is not supported"},
-    {"wmma", "wmma is not supported: expected mma.sync"},
     {"multimem", "multicast memory of several devices is not supported"},
 };
 

@@ -40,6 +40,7 @@ std::span<const OpRow> matrixOps();
 std::span<const OpRow> asyncOps();
 std::span<const OpRow> controlOps();
 std::span<const OpRow> mbarrierOps();
+std::span<const OpRow> wmmaOps();
 std::span<const OpRow> clusterOps();
 std::span<const OpRow> tcgen05Ops();
 std::span<const OpRow> tensorMapOps();
