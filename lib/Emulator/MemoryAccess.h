@@ -94,6 +94,9 @@ void strongAcquire(Warp &warp, const Access &access, unsigned lane);
 void reportFinding(Warp &warp, const Inst &inst, unsigned lane,
                    const Finding &finding, bool isWrite, bool isGlobal = false);
 
+/// Counts a resolved access, if counters are kept: bytes of every space,
+/// wavefronts, sectors.
+void countAccess(Warp &warp, const Inst &inst, const Access &access);
 /// Shared-memory wavefronts of `bytes` per lane at `offset[lane]`.
 void countShared(Warp &warp, const Inst &inst, uint32_t mask,
                  const uint32_t *offset, unsigned bytes, bool isWrite);

@@ -125,20 +125,6 @@ template <typename T> T combine(AtomicOp op, T old, T b, T c) {
   }
 }
 
-void countAtomic(Warp &warp, const Inst &inst, const Access &access) {
-  if (!warp.memory)
-    return;
-  if (access.sharedMask) {
-    uint32_t offset[32];
-    forLanes(access.sharedMask,
-             [&](unsigned i) { offset[i] = uint32_t(access.address[i]); });
-    countShared(warp, inst, access.sharedMask, offset, access.bytes, true);
-  }
-  if (access.globalMask)
-    countGlobal(warp, inst, access.globalMask, access.address, access.bytes,
-                true);
-}
-
 /// ops[1] address, ops[2] = b, ops[3] = c; ops[0] takes the old value. inst.n
 /// is the AtomicOp.
 template <typename T>
@@ -169,7 +155,7 @@ void runAtomic(Warp &warp, const Inst &inst, uint32_t mask) {
     std::memcpy(access.at[i], &value, sizeof(T));
     out[i] = toStored<T>(old);
   });
-  countAtomic(warp, inst, access);
+  countAccess(warp, inst, access);
 }
 
 /// Vectors of 1 << (inst.n >> 5) elements, each atomic by itself. Registers:
@@ -203,7 +189,7 @@ void runAtomicVector(Warp &warp, const Inst &inst, uint32_t mask) {
     for (unsigned e = 0; e < count; ++e)
       targetRow<Stored<T>>(warp, targets[e])[i] = toStored<T>(old[e]);
   });
-  countAtomic(warp, inst, access);
+  countAccess(warp, inst, access);
 }
 
 /// exch and cas of 128 bits.
@@ -233,7 +219,7 @@ void runAtomic128(Warp &warp, const Inst &inst, uint32_t mask) {
     std::memcpy(access.at[i], value, 16);
     std::memcpy(out + 16 * i, old, 16);
   });
-  countAtomic(warp, inst, access);
+  countAccess(warp, inst, access);
 }
 
 /// Vector forms (PTX ISA 9.7.13.5 and .7, sm_90): f32 adds; 16-bit elements

@@ -178,9 +178,9 @@ template <typename Make> Handler byComparison(Comparison c, Make make) {
     FLASH_CASE(Lt)
     FLASH_CASE(Le)
     FLASH_CASE(Gt)
-    FLASH_CASE(Ge) FLASH_CASE(Equ) FLASH_CASE(Neu) FLASH_CASE(Ltu)
-        FLASH_CASE(Leu) FLASH_CASE(Gtu) FLASH_CASE(Geu) FLASH_CASE(Num)
-            FLASH_CASE(Nan)
+    FLASH_CASE(Ge)
+    FLASH_CASE(Equ) FLASH_CASE(Neu) FLASH_CASE(Ltu) FLASH_CASE(Leu)
+        FLASH_CASE(Gtu) FLASH_CASE(Geu) FLASH_CASE(Num) FLASH_CASE(Nan)
 #undef FLASH_CASE
   }
   return nullptr;

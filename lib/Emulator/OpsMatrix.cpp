@@ -235,28 +235,6 @@ void runMmaInteger(Warp &warp, const Inst &inst, uint32_t) {
     std::memcpy(targetRow<uint32_t>(warp, dRegs[v]), out[v], 128);
 }
 
-bool mmaInput(Type type, MmaInput &input) {
-  switch (type) {
-  case Type::F16:
-    input = MmaInput::F16;
-    return true;
-  case Type::BF16:
-    input = MmaInput::BF16;
-    return true;
-  case Type::TF32:
-    input = MmaInput::TF32;
-    return true;
-  case Type::E4M3:
-    input = MmaInput::E4M3;
-    return true;
-  case Type::E5M2:
-    input = MmaInput::E5M2;
-    return true;
-  default:
-    return false;
-  }
-}
-
 bool decodeMma(Decoder &d) {
   if (d.take("sp") || d.has("sp::ordered_metadata"))
     return d.unsupported("sparse matrices");
@@ -294,8 +272,11 @@ bool decodeMma(Decoder &d) {
                            "m16n8k16 or m16n8k32");
     bits = 8;
   } else {
-    if (saturate || !mmaInput(aType, form.a) || !mmaInput(bType, form.b))
+    std::optional<MmaInput> a = mmaInputOf(aType), b = mmaInputOf(bType);
+    if (saturate || !a || !b)
       return d.unsupported("input types");
+    form.a = *a;
+    form.b = *b;
     bits = inputBits(form.a);
     bool isFp8 = bits == 8;
     if ((!isFp8 && form.a != form.b) || inputBits(form.b) != bits ||

@@ -61,34 +61,35 @@ template <typename F> void forMbarriers(const Access &access, F f) {
   }
 }
 
-void runInit(Warp &warp, const Inst &inst, uint32_t mask) {
+/// Calls `f(lane, offset)` lane by lane for an instruction that changes its
+/// mbarrier; stops where it returns false.
+template <typename F>
+void changeByLane(Warp &warp, const Inst &inst, uint32_t mask, F f) {
   Access access;
   access.mask = mask;
   access.isWrite = true;
   if (!resolveMbarriers(warp, inst, access))
     return;
-  const uint32_t *count = sourceRow<uint32_t>(warp, inst.ops[1]);
-  Mbarriers &mbarriers = warp.cta->cluster.mbarriers;
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = std::countr_zero(rest);
-    if (!mbarriers.init(warp, inst, lane, uint32_t(access.address[lane]),
-                        count[lane]))
+    if (!f(lane, uint32_t(access.address[lane])))
       return;
   }
 }
 
-void runInvalidate(Warp &warp, const Inst &inst, uint32_t mask) {
-  Access access;
-  access.mask = mask;
-  access.isWrite = true;
-  if (!resolveMbarriers(warp, inst, access))
-    return;
+void runInit(Warp &warp, const Inst &inst, uint32_t mask) {
+  const uint32_t *count = sourceRow<uint32_t>(warp, inst.ops[1]);
   Mbarriers &mbarriers = warp.cta->cluster.mbarriers;
-  for (uint32_t rest = mask; rest; rest &= rest - 1) {
-    unsigned lane = std::countr_zero(rest);
-    if (!mbarriers.invalidate(warp, inst, lane, uint32_t(access.address[lane])))
-      return;
-  }
+  changeByLane(warp, inst, mask, [&](unsigned lane, uint32_t offset) {
+    return mbarriers.init(warp, inst, lane, offset, count[lane]);
+  });
+}
+
+void runInvalidate(Warp &warp, const Inst &inst, uint32_t mask) {
+  Mbarriers &mbarriers = warp.cta->cluster.mbarriers;
+  changeByLane(warp, inst, mask, [&](unsigned lane, uint32_t offset) {
+    return mbarriers.invalidate(warp, inst, lane, offset);
+  });
 }
 
 /// ops[0] address, ops[1] count or bytes, ops[2] token.
@@ -127,24 +128,15 @@ void runArrive(Warp &warp, const Inst &inst, uint32_t mask) {
 
 /// expect_tx (n = kExpectTx) and complete_tx.
 void runBytes(Warp &warp, const Inst &inst, uint32_t mask) {
-  Access access;
-  access.mask = mask;
-  access.isWrite = true;
-  if (!resolveMbarriers(warp, inst, access))
-    return;
   const uint32_t *bytes = sourceRow<uint32_t>(warp, inst.ops[1]);
   Mbarriers &mbarriers = warp.cta->cluster.mbarriers;
-  for (uint32_t rest = mask; rest; rest &= rest - 1) {
-    unsigned lane = std::countr_zero(rest);
-    uint32_t offset = uint32_t(access.address[lane]);
+  changeByLane(warp, inst, mask, [&](unsigned lane, uint32_t offset) {
     if (!mbarriers.check(warp, inst, 1u << lane, offset))
-      return;
-    bool done = inst.n & kExpectTx
-                    ? mbarriers.expectBytes(warp, inst, offset, bytes[lane])
-                    : mbarriers.completeBytes(warp, inst, offset, bytes[lane]);
-    if (!done)
-      return;
-  }
+      return false;
+    return inst.n & kExpectTx
+               ? mbarriers.expectBytes(warp, inst, offset, bytes[lane])
+               : mbarriers.completeBytes(warp, inst, offset, bytes[lane]);
+  });
 }
 
 /// ops[0] address, ops[1] token or parity, ops[2] predicate.

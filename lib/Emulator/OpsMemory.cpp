@@ -20,31 +20,6 @@ namespace {
 /// inst.n: number of elements in bits 0-3, register width in bits 4-5.
 enum : uint8_t { kReg16 = 0x10, kReg64 = 0x20 };
 
-void countAccess(Warp &warp, const Inst &inst, const Access &access) {
-  if (!warp.memory)
-    return;
-  if (access.sharedMask) {
-    uint32_t offset[32];
-    forLanes(access.sharedMask,
-             [&](unsigned i) { offset[i] = uint32_t(access.address[i]); });
-    countShared(warp, inst, access.sharedMask, offset, access.bytes,
-                access.isWrite);
-  }
-  if (access.globalMask)
-    countGlobal(warp, inst, access.globalMask, access.address, access.bytes,
-                access.isWrite);
-  uint32_t rest = access.mask & ~access.sharedMask & ~access.globalMask;
-  if (rest) {
-    MemoryCounts &counts = warp.memory[warp.pcOf(inst)];
-    auto space = StateSpace(inst.sub & kSpaceMask);
-    Space to = space == StateSpace::Param   ? Space::Param
-               : space == StateSpace::Const ? Space::Const
-                                            : Space::Local;
-    (access.isWrite ? counts.stored : counts.loaded)[unsigned(to)] +=
-        uint64_t(std::popcount(rest)) * access.bytes;
-  }
-}
-
 //===----------------------------------------------------------------------===//
 // ld
 //===----------------------------------------------------------------------===//

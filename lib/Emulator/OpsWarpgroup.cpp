@@ -42,30 +42,11 @@ bool parseShape(std::string_view text, unsigned &n, unsigned &k) {
 }
 
 bool inputOf(Type type, MmaInput &input, bool &integer) {
-  integer = false;
-  switch (type) {
-  case Type::F16:
-    input = MmaInput::F16;
-    return true;
-  case Type::BF16:
-    input = MmaInput::BF16;
-    return true;
-  case Type::TF32:
-    input = MmaInput::TF32;
-    return true;
-  case Type::E4M3:
-    input = MmaInput::E4M3;
-    return true;
-  case Type::E5M2:
-    input = MmaInput::E5M2;
-    return true;
-  case Type::S8:
-  case Type::U8:
-    integer = true;
-    return true;
-  default:
-    return false;
-  }
+  integer = type == Type::S8 || type == Type::U8;
+  std::optional<MmaInput> floating = mmaInputOf(type);
+  if (floating)
+    input = *floating;
+  return integer || floating;
 }
 
 /// An operand that must be one of two constants.

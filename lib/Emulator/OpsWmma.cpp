@@ -159,21 +159,6 @@ bool resolveSlot(Warp &warp, const Inst &inst, const MemoryForm &form,
   return resolve(warp, inst, StateSpace(inst.sub & kSpaceMask), access);
 }
 
-void count(Warp &warp, const Inst &inst, const Access &access) {
-  if (!warp.memory)
-    return;
-  if (access.sharedMask) {
-    uint32_t offset[32];
-    forLanes(access.sharedMask,
-             [&](unsigned i) { offset[i] = uint32_t(access.address[i]); });
-    countShared(warp, inst, access.sharedMask, offset, access.bytes,
-                access.isWrite);
-  }
-  if (access.globalMask)
-    countGlobal(warp, inst, access.globalMask, access.address, access.bytes,
-                access.isWrite);
-}
-
 void runLoadMatrix(Warp &warp, const Inst &inst, uint32_t mask) {
   MemoryForm form;
   const uint32_t *extra = &warp.program->extra[inst.extra];
@@ -188,7 +173,7 @@ void runLoadMatrix(Warp &warp, const Inst &inst, uint32_t mask) {
     if (!resolveSlot(warp, inst, form, slot, base, access))
       return;
     checkLoad(warp, inst, access);
-    count(warp, inst, access);
+    countAccess(warp, inst, access);
     forLanes(mask, [&](unsigned lane) {
       uint64_t value = 0;
       std::memcpy(&value, access.at[lane], access.bytes);
@@ -212,7 +197,7 @@ void runStoreMatrix(Warp &warp, const Inst &inst, uint32_t mask) {
     access.isWrite = true;
     if (!resolveSlot(warp, inst, form, slot, base, access))
       return;
-    count(warp, inst, access);
+    countAccess(warp, inst, access);
     forLanes(mask, [&](unsigned lane) {
       uint64_t value = slotOf(warp, extra + kMemoryWords, fragment, lane, slot);
       const auto *data = reinterpret_cast<const std::byte *>(&value);
@@ -472,9 +457,7 @@ bool decodeProduct(Decoder &d) {
   } else if (isDouble) {
     d.setHandler(runDoubleProduct);
   } else {
-    d.inst.n = uint8_t(aType == Type::F16    ? MmaInput::F16
-                       : aType == Type::BF16 ? MmaInput::BF16
-                                             : MmaInput::TF32);
+    d.inst.n = uint8_t(*mmaInputOf(aType));
     d.setHandler(runProduct);
   }
   return true;

@@ -14,12 +14,30 @@
 //===----------------------------------------------------------------------===//
 
 #include "TensorCore.h"
+#include "Syntax.h"
 
 #include <algorithm>
 #include <array>
 #include <immintrin.h>
 
 using namespace flash::emu;
+
+std::optional<MmaInput> flash::emu::mmaInputOf(Type type) {
+  switch (type) {
+  case Type::F16:
+    return MmaInput::F16;
+  case Type::BF16:
+    return MmaInput::BF16;
+  case Type::TF32:
+    return MmaInput::TF32;
+  case Type::E4M3:
+    return MmaInput::E4M3;
+  case Type::E5M2:
+    return MmaInput::E5M2;
+  default:
+    return std::nullopt;
+  }
+}
 
 DotSpec flash::emu::dotSpec(Chip chip, MmaInput input, bool halfAccumulator) {
   bool hopper =

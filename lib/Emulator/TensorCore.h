@@ -27,6 +27,8 @@
 #include "Float.h"
 #include "flash/Emulator/Emulator.h"
 
+#include <optional>
+
 namespace flash::emu {
 
 struct DotSpec {
@@ -36,7 +38,10 @@ struct DotSpec {
   bool halfResult = false; ///< Each step rounds to f16 (nearest even).
 };
 
+enum class Type : uint8_t;
 enum class MmaInput : uint8_t { F16, BF16, TF32, E4M3, E5M2 };
+/// The floating-point input of that PTX type, if it is one.
+std::optional<MmaInput> mmaInputOf(Type type);
 
 /// How `chip` contracts `input` in an mma.sync.
 DotSpec dotSpec(Chip chip, MmaInput input, bool halfAccumulator);
