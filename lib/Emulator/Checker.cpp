@@ -13,13 +13,6 @@
 
 using namespace flash::emu;
 
-namespace {
-
-/// Bytes that one entry of readerBlocks stands for.
-constexpr uint32_t kReaderBlock = 256;
-
-} // namespace
-
 void Clock::join(const Clock &other) {
   if (entries.size() < other.entries.size())
     entries.resize(other.entries.size());

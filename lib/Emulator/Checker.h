@@ -349,6 +349,7 @@ private:
   std::vector<WarpClock> clocks;
   std::vector<Op> ops;
   std::vector<AsyncReader> readers;
+  static constexpr uint32_t kReaderBlock = 256;
   /// Readers that touch each block of kReaderBlock bytes.
   std::vector<uint16_t> readerBlocks;
   std::size_t readerLimit = 0;

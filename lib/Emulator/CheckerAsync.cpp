@@ -19,12 +19,6 @@
 
 using namespace flash::emu;
 
-namespace {
-
-constexpr uint32_t kReaderBlock = 256;
-
-} // namespace
-
 uint32_t Checker::startOp(const Accessor &issuer, bool reduces) {
   Op op;
   op.reduces = reduces;

@@ -77,10 +77,6 @@ struct Cluster {
   uint32_t sameIn(uint32_t rank, uint32_t offset) const {
     return rank * sharedStride + offset % sharedStride;
   }
-  /// The address of an offset as the kernel sees it.
-  uint32_t addressOf(uint32_t offset) const {
-    return rankOf(offset) << kRankShift | offset % sharedStride;
-  }
   Warp &warpOf(uint32_t agent) {
     return ctas[agent / warpsPerCta]->warps[agent % warpsPerCta];
   }

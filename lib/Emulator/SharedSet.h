@@ -58,12 +58,6 @@ public:
         return true;
     return false;
   }
-  bool touches(const SharedSet &other) const {
-    bool found = false;
-    other.forUnits(
-        [&](uint32_t unit) { found = found || touches(unit * kUnit, kUnit); });
-    return found;
-  }
 
   /// Calls `visit(offset / kUnit)` for every unit, rising.
   template <typename F> void forUnits(F visit) const {
@@ -71,13 +65,6 @@ public:
       for (uint64_t rest = bits[word]; rest; rest &= rest - 1)
         visit(firstUnit + uint32_t(word * 64) +
               uint32_t(std::countr_zero(rest)));
-  }
-
-  /// The same units `bytes` (a multiple of the unit) further up.
-  SharedSet shifted(uint32_t bytes) const {
-    SharedSet other = *this;
-    other.firstUnit += bytes / kUnit;
-    return other;
   }
 
   bool operator==(const SharedSet &) const = default;
