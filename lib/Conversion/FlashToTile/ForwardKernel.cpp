@@ -24,16 +24,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "ForwardKernel.h"
-#include "TileInliner.h"
+#include "KernelFrame.h"
+#include "KeyTiles.h"
 
-#include "flash/Analysis/MaskAnalysis.h"
 #include "flash/Dialect/FlashTile/IR/FlashTile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
 #include <limits>
@@ -57,7 +55,8 @@ public:
                        const ForwardOperands &operands)
       : b(op.getLoc(), outer), op(op), operands(operands),
         schedule(op.getScheduleAttr()), tileQ(schedule.getTileQ()),
-        tileK(schedule.getTileK()), f32(b.getF32Type()) {
+        tileK(schedule.getTileK()), f32(b.getF32Type()),
+        frame(b, op, operands) {
     natural = op.hasScoreRegion() || op.getScaleOrDefault() <= 0.0f;
   }
 
@@ -65,18 +64,10 @@ public:
 
 private:
   // Scalars in front of the loop.
-  Value size(Value memref, int64_t dim);
   Value index(int64_t value) {
     return arith::ConstantIndexOp::create(b, value);
   }
-  template <typename OpTy, typename... Args> Value fold(Args &&...args) {
-    return b.createOrFold<OpTy>(std::forward<Args>(args)...);
-  }
   void buildPrologue();
-  MaskTiling getTiling();
-  void buildRanges();
-  Value countFrom(Value tile);
-  Value buildTileNumber(Value iteration);
 
   // Tiles.
   RankedTensorType tile(ArrayRef<int64_t> shape, Type element) {
@@ -121,7 +112,6 @@ private:
   /// Builds `value` in an scf.if that runs without masks where `isFull`.
   FailureOr<Value> unlessFull(Value value,
                               llvm::function_ref<FailureOr<Value>()> partial);
-  TileValue absoluteIndex(Value local, Value offset);
   void buildEpilogue();
 
   ImplicitLocOpBuilder b;
@@ -133,19 +123,9 @@ private:
   /// Scores are in natural units, see above.
   bool natural;
 
-  Value zero, batch, head, keyHead, queries, keys, firstQuery;
-  Value alignment, heads;
-  std::optional<UniformValues> uniforms;
+  KernelFrame frame;
   MaskRanges ranges;
-  TileRangeValues bounds;
-  /// Number of live tiles, and the iterations at which the second live range
-  /// from above starts, the third, and so on.
-  Value iterations;
-  SmallVector<Value> starts;
-  /// The bands of full tiles as ranges of iterations, in their order.
-  SmallVector<Value> bandStarts, bandEnds;
-  /// All tiles are full, whatever the sizes are.
-  bool allFull = false;
+  std::unique_ptr<KeyTiles> tiles;
   /// c of the folded form, log2(e) of the natural one; on a tile and on a row.
   Value factorTile, factorRow;
   Value scaleTile, queryTile;
@@ -160,186 +140,19 @@ private:
 // Prologue
 //===----------------------------------------------------------------------===//
 
-Value ForwardKernelBuilder::size(Value memref, int64_t dim) {
-  auto type = cast<MemRefType>(memref.getType());
-  if (!type.isDynamicDim(dim))
-    return index(type.getDimSize(dim));
-  return memref::DimOp::create(b, memref, dim);
-}
-
-static std::optional<int64_t> staticSize(ShapedType type, int64_t dim) {
-  if (type.isDynamicDim(dim))
-    return std::nullopt;
-  return type.getDimSize(dim);
-}
-
-MaskTiling ForwardKernelBuilder::getTiling() {
-  MaskTiling tiling;
-  tiling.tileQ = tileQ;
-  tiling.tileK = tileK;
-  tiling.queries = staticSize(op.getQueryType(), 2);
-  tiling.keys = staticSize(op.getKeyType(), 2);
-  tiling.alignment = op.getStaticAlignment();
-  tiling.ownAlignment = static_cast<bool>(operands.alignment);
-  tiling.offsetQ = static_cast<bool>(operands.offsetQ);
-  tiling.offsetK = static_cast<bool>(operands.offsetK);
-  return tiling;
-}
-
 void ForwardKernelBuilder::buildPrologue() {
-  zero = index(0);
-  Value block = gpu::BlockIdOp::create(b, gpu::Dimension::x);
-  head = gpu::BlockIdOp::create(b, gpu::Dimension::y);
-  batch = gpu::BlockIdOp::create(b, gpu::Dimension::z);
-  queries = size(operands.query, 2);
-  keys = size(operands.key, 2);
-  ranges = analyzeMask(op.getMask(), getTiling());
+  ranges = analyzeMask(op.getMask(), frame.getTiling());
   for (const auto &[loc, text] : ranges.remarks)
     emitRemark(loc) << text;
-
-  Value queryTileNumber = block;
-  if (ranges.growsWithQuery()) {
-    // Longest first: the CTAs that start last should be the short ones.
-    Value count = fold<arith::CeilDivSIOp>(queries, index(tileQ));
-    Value last = fold<arith::SubIOp>(count, index(1));
-    queryTileNumber = arith::SubIOp::create(b, last, block);
-  }
-  firstQuery = arith::MulIOp::create(b, queryTileNumber, index(tileQ));
-  int64_t group = op.getGroupSize();
-  keyHead = group == 1 ? head : fold<arith::FloorDivSIOp>(head, index(group));
-
-  if (std::optional<int64_t> known = op.getStaticAlignment())
-    alignment = index(*known);
-  else
-    alignment = operands.alignment ? operands.alignment
-                                   : fold<arith::SubIOp>(keys, queries);
-  heads = operands.heads ? operands.heads : size(operands.query, 1);
-}
-
-/// The uniform arguments of both regions, then the bounds of the loop.
-void ForwardKernelBuilder::buildRanges() {
-  // Sizes are 32-bit in the ABI; operands of the op may be anything.
-  uniforms.emplace(b, alignment, heads,
-                   operands.alignment || operands.heads ? 64u : 33u);
-  auto absolute = [&](Value local, Value offset) {
-    return offset ? fold<arith::AddIOp>(local, offset) : local;
-  };
-  Value absoluteBatch = absolute(batch, operands.offsetB);
-  Value absoluteHead = absolute(head, operands.offsetH);
-  for (auto [region, first] :
-       {std::pair<Region *, unsigned>{&op.getScore(), 1},
-        std::pair<Region *, unsigned>{&op.getMask(), 0}}) {
-    if (region->empty())
-      continue;
-    uniforms->map(region->getArgument(first), absoluteBatch,
-                  operands.offsetB ? 64 : 33);
-    uniforms->map(region->getArgument(first + 1), absoluteHead,
-                  operands.offsetH ? 64 : 33);
-    for (auto [argument, capture] : llvm::zip(
-             region->getArguments().drop_front(first + 4), operands.captures))
-      if (capture)
-        uniforms->map(argument, capture);
-  }
-
-  auto symbol = [&](const MaskSymbol &symbol) -> Value {
-    using Kind = MaskSymbol::Kind;
-    switch (symbol.kind) {
-    case Kind::FirstQuery:
-      return firstQuery;
-    case Kind::Queries:
-      return queries;
-    case Kind::Keys:
-      return keys;
-    case Kind::Alignment:
-      return alignment;
-    case Kind::OffsetQ:
-      return operands.offsetQ;
-    case Kind::OffsetK:
-      return operands.offsetK;
-    case Kind::Region:
-      break;
-    }
-    Value value = uniforms->get(symbol.value);
-    return value.getType().isIndex()
-               ? value
-               : fold<arith::IndexCastOp>(b.getIndexType(), value);
-  };
-  bounds = materializeRanges(b, b.getLoc(), ranges, symbol);
-  auto same = [](Value left, Value right) {
-    return isEqualConstantIntOrValue(left, right);
-  };
-  llvm::erase_if(bounds.full, [&](const TileRangeValues::Range &range) {
-    return same(range.lo, range.hi);
-  });
-  allFull = bounds.full.size() == 1 && bounds.live.size() == 1 &&
-            same(bounds.live.front().lo, bounds.full.front().lo) &&
-            same(bounds.live.front().hi, bounds.full.front().hi);
-
-  iterations = Value();
-  for (const TileRangeValues::Range &range : llvm::reverse(bounds.live)) {
-    if (iterations)
-      starts.push_back(iterations);
-    Value length = fold<arith::SubIOp>(range.hi, range.lo);
-    iterations = iterations ? fold<arith::AddIOp>(iterations, length) : length;
-  }
-  for (const TileRangeValues::Range &range : llvm::reverse(bounds.full)) {
-    bandStarts.push_back(countFrom(range.hi));
-    bandEnds.push_back(countFrom(range.lo));
-  }
-}
-
-/// Live tiles from `tile`, a bound of a full range, on: the number of the
-/// iteration behind it.
-Value ForwardKernelBuilder::countFrom(Value tile) {
-  if (bounds.live.size() == 1)
-    return fold<arith::SubIOp>(bounds.live.front().hi, tile);
-  if (tile == bounds.live.front().lo)
-    return iterations;
-  if (tile == bounds.live.back().hi)
-    return zero;
-  Value count;
-  for (const TileRangeValues::Range &range : bounds.live) {
-    Value length =
-        fold<arith::SubIOp>(range.hi, fold<arith::MaxSIOp>(range.lo, tile));
-    length = fold<arith::MaxSIOp>(length, zero);
-    count = count ? fold<arith::AddIOp>(count, length) : length;
-  }
-  return count;
-}
-
-/// The tile of an iteration: down from the last live one, and over the gap
-/// between two live ranges where the second of them starts.
-Value ForwardKernelBuilder::buildTileNumber(Value iteration) {
-  Value last = fold<arith::SubIOp>(bounds.live.back().hi, index(1));
-  SmallVector<Value> gaps;
-  {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPoint(b.getInsertionBlock()->getParentOp());
-    for (size_t i = bounds.live.size() - 1; i > 0; --i)
-      gaps.push_back(
-          fold<arith::SubIOp>(bounds.live[i].lo, bounds.live[i - 1].hi));
-  }
-  Value tile = arith::SubIOp::create(b, last, iteration);
-  for (auto [start, gap] : llvm::zip(starts, gaps)) {
-    Value isBehind =
-        arith::CmpIOp::create(b, arith::CmpIPredicate::sge, iteration, start);
-    Value skipped = arith::SelectOp::create(b, isBehind, gap, zero);
-    tile = arith::SubIOp::create(b, tile, skipped);
-  }
-  return tile;
+  frame.build(/*longestFirst=*/ranges.growsWithQuery());
+  tiles = std::make_unique<AnalyzedKeyTiles>(
+      b, ranges,
+      [&](const MaskSymbol &symbol) { return frame.getSymbol(symbol); });
 }
 
 //===----------------------------------------------------------------------===//
 // Loop
 //===----------------------------------------------------------------------===//
-
-TileValue ForwardKernelBuilder::absoluteIndex(Value local, Value offset) {
-  TileValue value;
-  value.kind = TileValue::Kind::Uniform;
-  value.value = offset ? fold<arith::AddIOp>(local, offset) : local;
-  value.bits = offset ? 64 : 33;
-  return value;
-}
 
 FailureOr<Value> ForwardKernelBuilder::buildScores(Value keyTile,
                                                    Value firstKey) {
@@ -349,45 +162,23 @@ FailureOr<Value> ForwardKernelBuilder::buildScores(Value keyTile,
   if (!natural)
     return scores;
   scores = arith::MulFOp::create(b, scores, scaleTile);
-  if (!op.hasScoreRegion())
-    return scores;
-  TileInliner inliner(b, *uniforms, "score", tileQ, tileK,
-                      absoluteIndex(firstQuery, operands.offsetQ),
-                      absoluteIndex(firstKey, operands.offsetK));
-  return inliner.inlineRegion(op.getScore(), /*queryArgument=*/3, scores);
+  return frame.buildScore(scores, firstKey);
 }
 
 FailureOr<Value> ForwardKernelBuilder::buildMasked(Value scores,
                                                    Value firstKey) {
-  Value keep;
-  if (op.hasMaskRegion()) {
-    TileInliner inliner(b, *uniforms, "mask", tileQ, tileK,
-                        absoluteIndex(firstQuery, operands.offsetQ),
-                        absoluteIndex(firstKey, operands.offsetK));
-    FailureOr<Value> mask =
-        inliner.inlineRegion(op.getMask(), /*queryArgument=*/2, Value());
-    if (failed(mask))
-      return failure();
-    keep = *mask;
-  }
-  std::optional<int64_t> known = staticSize(op.getKeyType(), 2);
-  bool isRagged = !known || *known % tileK != 0;
-  if (isRagged && !ranges.boundsKeys) {
-    TileInliner local(b, *uniforms, "mask", tileQ, tileK,
-                      absoluteIndex(firstQuery, Value()),
-                      absoluteIndex(firstKey, Value()));
-    Value inside = local.keysBelow(b.getLoc(), keys);
-    keep = keep ? arith::AndIOp::create(b, keep, inside).getResult() : inside;
-  }
-  if (!keep)
+  FailureOr<Value> keep = frame.buildKeep(firstKey, !ranges.boundsKeys);
+  if (failed(keep))
+    return failure();
+  if (!*keep)
     return scores;
   Value lowest = full({tileQ, tileK}, -std::numeric_limits<double>::infinity());
-  return arith::SelectOp::create(b, keep, scores, lowest).getResult();
+  return arith::SelectOp::create(b, *keep, scores, lowest).getResult();
 }
 
 FailureOr<Value> ForwardKernelBuilder::unlessFull(
     Value value, llvm::function_ref<FailureOr<Value>()> partial) {
-  if (allFull)
+  if (tiles->isAllFull())
     return value;
   if (!isFull)
     return partial();
@@ -406,18 +197,17 @@ FailureOr<Value> ForwardKernelBuilder::unlessFull(
 
 FailureOr<SoftmaxState>
 ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
-  Value tileNumber = buildTileNumber(iteration);
+  Value tileNumber = tiles->buildTileNumber(b, iteration);
   Value firstKey = arith::MulIOp::create(b, tileNumber, index(tileK));
   int64_t headDim = op.getHeadDim(), valueDim = op.getValueDim();
 
   Value keyTile =
-      load(operands.key, {batch, keyHead, firstKey, zero}, {tileK, headDim});
+      load(operands.key, {frame.batch, frame.keyHead, firstKey, frame.zero},
+           {tileK, headDim});
   FailureOr<Value> scores = buildScores(keyTile, firstKey);
   if (failed(scores))
     return failure();
-  isFull = Value();
-  if (!allFull && !bandStarts.empty())
-    isFull = flash_tile::InRangeOp::create(b, iteration, bandStarts, bandEnds);
+  isFull = tiles->buildIsFull(b, iteration);
   FailureOr<Value> masked =
       unlessFull(*scores, [&] { return buildMasked(*scores, firstKey); });
   if (failed(masked))
@@ -462,7 +252,8 @@ ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
   Value rescaled =
       arith::MulFOp::create(b, state.accumulator, expand(rescale, valueDim));
   Value valueTile =
-      load(operands.value, {batch, keyHead, firstKey, zero}, {tileK, valueDim});
+      load(operands.value, {frame.batch, frame.keyHead, firstKey, frame.zero},
+           {tileK, valueDim});
   next.accumulator = flash_tile::DotOp::create(b, rounded, valueTile, rescaled,
                                                /*transpose_a=*/false,
                                                /*transpose_b=*/false);
@@ -474,13 +265,14 @@ LogicalResult ForwardKernelBuilder::buildLoop() {
       full({tileQ, op.getValueDim()}, 0.0),
       full({tileQ}, -std::numeric_limits<double>::infinity()),
       full({tileQ}, 0.0)};
-  auto loop = scf::ForOp::create(b, zero, iterations, index(1), initial);
+  auto loop = scf::ForOp::create(b, frame.zero, tiles->getIterations(),
+                                 index(1), initial);
   loop->setDiscardableAttr("flash_tile.pipeline", b.getUnitAttr());
   // Tiles are visited from the last to the first.
-  loop->setDiscardableAttr(allFull ? "flash_tile.never_ragged"
-                                   : "flash_tile.first_ragged",
+  loop->setDiscardableAttr(tiles->isAllFull() ? "flash_tile.never_ragged"
+                                              : "flash_tile.first_ragged",
                            b.getUnitAttr());
-  uniforms->stayAbove(loop);
+  frame.enter(loop);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   FailureOr<SoftmaxState> next =
@@ -503,7 +295,7 @@ LogicalResult ForwardKernelBuilder::buildLoop() {
 void ForwardKernelBuilder::buildEpilogue() {
   Value nothing = full({tileQ}, 0.0);
   Value isDead;
-  if (!allFull)
+  if (!tiles->isAllFull())
     isDead = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, result.sum,
                                    nothing);
   auto unlessDead = [&](Value dead, Value alive) -> Value {
@@ -514,9 +306,9 @@ void ForwardKernelBuilder::buildEpilogue() {
   inverse = unlessDead(nothing, inverse);
   Value output = arith::MulFOp::create(b, result.accumulator,
                                        expand(inverse, op.getValueDim()));
-  flash_tile::StoreOp::create(b, round(output, operands.output),
-                              operands.output,
-                              ValueRange{batch, head, firstQuery, zero});
+  flash_tile::StoreOp::create(
+      b, round(output, operands.output), operands.output,
+      ValueRange{frame.batch, frame.head, frame.firstQuery, frame.zero});
   if (!operands.lse)
     return;
   Value logarithm = math::Log2Op::create(b, result.sum);
@@ -530,13 +322,13 @@ void ForwardKernelBuilder::buildEpilogue() {
   }
   lse =
       unlessDead(full({tileQ}, -std::numeric_limits<double>::infinity()), lse);
-  flash_tile::StoreOp::create(b, lse, operands.lse,
-                              ValueRange{batch, head, firstQuery});
+  flash_tile::StoreOp::create(
+      b, lse, operands.lse,
+      ValueRange{frame.batch, frame.head, frame.firstQuery});
 }
 
 LogicalResult ForwardKernelBuilder::build() {
   buildPrologue();
-  buildRanges();
   if (natural) {
     factorTile = full({tileQ, tileK}, kLog2E);
     factorRow = full({tileQ}, kLog2E);
@@ -547,7 +339,8 @@ LogicalResult ForwardKernelBuilder::build() {
     factorTile = splat(factor, {tileQ, tileK});
     factorRow = splat(factor, {tileQ});
   }
-  queryTile = load(operands.query, {batch, head, firstQuery, zero},
+  queryTile = load(operands.query,
+                   {frame.batch, frame.head, frame.firstQuery, frame.zero},
                    {tileQ, op.getHeadDim()});
   if (failed(buildLoop()))
     return failure();
