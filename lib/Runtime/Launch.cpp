@@ -21,15 +21,22 @@ std::string inQuotes(std::string_view text) {
 
 class ArgumentPacker {
 public:
-  ArgumentPacker(const Manifest &manifest, const LaunchArguments &arguments)
-      : manifest(manifest), arguments(arguments) {}
+  ArgumentPacker(const Manifest &manifest, const KernelLaunch &launch,
+                 const LaunchArguments &arguments)
+      : manifest(manifest), launch(launch), arguments(arguments) {}
 
   Result<std::vector<std::byte>> run() {
     if (Status status = verifySizes(); !status)
       return status.error();
-    for (const Parameter &parameter : manifest.parameters)
-      if (Status status = pack(parameter); !status)
+    for (const std::string &parameterName : launch.parameters) {
+      const Parameter *parameter = manifest.find(parameterName);
+      if (!parameter)
+        return Error{"launch of " + inQuotes(launch.entry) +
+                     ": expected parameters of the manifest, got " +
+                     inQuotes(parameterName)};
+      if (Status status = pack(*parameter); !status)
         return status.error();
+    }
     return std::move(bytes);
   }
 
@@ -76,6 +83,8 @@ private:
                      std::to_string(arguments.scale)};
       append(float(arguments.scale));
       return Success{};
+    case ParameterRole::Workspace:
+      return packWorkspace(parameter);
     default:
       return parameter.kind == ParameterKind::Pointer ? packPointer(parameter)
                                                       : packScalar(parameter);
@@ -110,6 +119,18 @@ private:
     return Success{};
   }
 
+  Status packWorkspace(const Parameter &parameter) {
+    if (!arguments.workspace)
+      return Error{"workspace " + inQuotes(parameter.name) +
+                   ": expected one, got none"};
+    if (*arguments.workspace % uint64_t(parameter.align) != 0)
+      return Error{"workspace " + inQuotes(parameter.name) +
+                   ": expected a base aligned to " +
+                   std::to_string(parameter.align) + " bytes"};
+    append(*arguments.workspace);
+    return Success{};
+  }
+
   Status packPointer(const Parameter &parameter) {
     auto it = arguments.buffers.find(parameter.name);
     if (it == arguments.buffers.end())
@@ -127,6 +148,18 @@ private:
         buffer.shape.size() != parameter.rank)
       return refuse("expected rank " + std::to_string(parameter.rank) +
                     ", got " + std::to_string(buffer.shape.size()));
+    for (size_t dim = 0; dim < parameter.shape.size(); ++dim) {
+      if (parameter.shape[dim] == "?")
+        continue;
+      Result<int64_t> extent =
+          evaluateExpression(parameter.shape[dim], arguments.sizes);
+      if (!extent)
+        return refuse("shape: " + extent.error().str());
+      if (buffer.shape[dim] != *extent)
+        return refuse("expected dimension " + std::to_string(dim) + " of " +
+                      std::to_string(*extent) + ", got " +
+                      std::to_string(buffer.shape[dim]));
+    }
     if (buffer.address % uint64_t(parameter.align) != 0)
       return refuse("expected a base aligned to " +
                     std::to_string(parameter.align) + " bytes");
@@ -169,6 +202,7 @@ private:
   }
 
   const Manifest &manifest;
+  const KernelLaunch &launch;
   const LaunchArguments &arguments;
   std::vector<std::byte> bytes;
 };
@@ -238,14 +272,15 @@ flash::runtime::attentionParameters(DType dtype, DType outDType, bool lse) {
 }
 
 void flash::runtime::appendCapture(std::vector<Parameter> &parameters,
-                                   std::string name, DType dtype,
-                                   unsigned rank) {
+                                   std::string name, DType dtype, unsigned rank,
+                                   std::vector<std::string> shape) {
   Parameter pointer;
   pointer.name = name;
   pointer.role = ParameterRole::Capture;
   pointer.dtype = dtype;
   pointer.rank = rank;
   pointer.align = pointer.rowAlign = byteWidth(dtype);
+  pointer.shape = std::move(shape);
   parameters.push_back(pointer);
   for (unsigned dim = 0; dim < rank; ++dim) {
     Parameter stride;
@@ -258,15 +293,16 @@ void flash::runtime::appendCapture(std::vector<Parameter> &parameters,
   }
 }
 
-Result<LaunchShape> flash::runtime::computeLaunchShape(const Manifest &manifest,
-                                                       const Sizes &sizes) {
+Result<LaunchShape>
+flash::runtime::computeLaunchShape(const KernelLaunch &launch,
+                                   const Sizes &sizes) {
   constexpr int64_t kMaxX = std::numeric_limits<int32_t>::max();
   Result<std::array<uint32_t, 3>> grid =
-      evaluateDims("grid", manifest.grid, sizes, {kMaxX, 65535, 65535});
+      evaluateDims("grid", launch.grid, sizes, {kMaxX, 65535, 65535});
   if (!grid)
     return grid.error();
   Result<std::array<uint32_t, 3>> block =
-      evaluateDims("block", manifest.block, sizes, {1024, 1024, 64});
+      evaluateDims("block", launch.block, sizes, {1024, 1024, 64});
   if (!block)
     return block.error();
   if (int64_t threads = int64_t((*block)[0]) * (*block)[1] * (*block)[2];
@@ -274,9 +310,15 @@ Result<LaunchShape> flash::runtime::computeLaunchShape(const Manifest &manifest,
     return Error{"block: expected at most 1024 threads, got " +
                  std::to_string(threads)};
   Result<std::array<uint32_t, 3>> cluster =
-      evaluateDims("cluster", manifest.cluster, sizes, {16, 16, 16});
+      evaluateDims("cluster", launch.cluster, sizes, {16, 16, 16});
   if (!cluster)
     return cluster.error();
+  return LaunchShape{*grid, *block, *cluster,
+                     uint32_t(launch.dynamicSharedBytes)};
+}
+
+Result<int64_t> flash::runtime::computeWorkspaceBytes(const Manifest &manifest,
+                                                      const Sizes &sizes) {
   Result<int64_t> workspace =
       evaluateExpression(manifest.workspaceBytes, sizes);
   if (!workspace)
@@ -284,12 +326,12 @@ Result<LaunchShape> flash::runtime::computeLaunchShape(const Manifest &manifest,
   if (*workspace < 0)
     return Error{"workspace: expected at least 0 bytes, got " +
                  std::to_string(*workspace)};
-  return LaunchShape{*grid, *block, *cluster,
-                     uint32_t(manifest.dynamicSharedBytes), *workspace};
+  return *workspace;
 }
 
 Result<std::vector<std::byte>>
 flash::runtime::packArguments(const Manifest &manifest,
+                              const KernelLaunch &launch,
                               const LaunchArguments &arguments) {
-  return ArgumentPacker(manifest, arguments).run();
+  return ArgumentPacker(manifest, launch, arguments).run();
 }

@@ -50,6 +50,12 @@ ParameterKind kindOf(ParameterRole role) {
   }
 }
 
+void putLaunchShape(Json &json, const KernelLaunch &launch) {
+  json["grid"] = launch.grid;
+  json["block"] = launch.block;
+  json["cluster"] = launch.cluster;
+}
+
 Json toJsonValue(const Parameter &parameter) {
   Json json;
   json["name"] = parameter.name;
@@ -61,6 +67,8 @@ Json toJsonValue(const Parameter &parameter) {
     json["align"] = parameter.align;
     json["row_align"] = parameter.rowAlign;
     json["unit_inner_stride"] = parameter.unitInnerStride;
+    if (!parameter.shape.empty())
+      json["shape"] = parameter.shape;
   }
   if (parameter.role == ParameterRole::Stride) {
     json["of"] = parameter.of;
@@ -177,6 +185,10 @@ public:
     return out;
   }
 
+  bool has(const char *key) const {
+    return json.is_object() && json.contains(key);
+  }
+
   const Json *get(const char *key) {
     if (error)
       return nullptr;
@@ -193,6 +205,13 @@ public:
       error = Error{where + ": " + message};
   }
 
+  void verify(const char *key, const std::string &formula) {
+    if (error)
+      return;
+    if (Status status = verifyExpression(formula); !status)
+      fail(std::string(key) + ": " + status.error().str());
+  }
+
   std::optional<Error> error;
 
 private:
@@ -200,13 +219,6 @@ private:
     std::string shown =
         got.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 40);
     fail(std::string(key) + ": expected " + expected + ", got " + shown);
-  }
-
-  void verify(const char *key, const std::string &formula) {
-    if (error)
-      return;
-    if (Status status = verifyExpression(formula); !status)
-      fail(std::string(key) + ": " + status.error().str());
   }
 
   const Json &json;
@@ -252,6 +264,15 @@ Result<Parameter> parseParameter(const Json &json, const std::string &where) {
     parameter.align = reader.integer("align", 1, 1 << 20);
     parameter.rowAlign = reader.integer("row_align", 1, 1 << 20);
     parameter.unitInnerStride = reader.boolean("unit_inner_stride");
+    if (reader.has("shape"))
+      parameter.shape = reader.texts("shape");
+    if (!parameter.shape.empty() && parameter.shape.size() != parameter.rank)
+      reader.fail("shape: expected " + std::to_string(parameter.rank) +
+                  " extents, as the rank, got " +
+                  std::to_string(parameter.shape.size()));
+    for (const std::string &extent : parameter.shape)
+      if (extent != "?")
+        reader.verify("shape", extent);
   }
   if (*role == ParameterRole::Stride) {
     parameter.of = reader.text("of");
@@ -272,6 +293,26 @@ Result<Parameter> parseParameter(const Json &json, const std::string &where) {
   return parameter;
 }
 
+/// What `launch` and every entry of `before` say alike.
+void parseLaunchShape(ObjectReader &reader, KernelLaunch &launch) {
+  launch.grid = reader.expressions("grid");
+  launch.block = reader.expressions("block");
+  launch.cluster = reader.expressions("cluster");
+}
+
+Result<KernelLaunch> parseLaunch(const Json &json, const std::string &where) {
+  ObjectReader reader(json, where);
+  KernelLaunch launch;
+  launch.entry = reader.text("entry");
+  launch.parameters = reader.texts("parameters");
+  parseLaunchShape(reader, launch);
+  launch.dynamicSharedBytes =
+      reader.integer("dynamic_shared_bytes", 0, kMaxSharedBytes);
+  if (reader.error)
+    return *reader.error;
+  return launch;
+}
+
 /// Names are unique and strides belong to a pointer's dimension.
 Status verifyParameters(const Manifest &manifest) {
   std::set<std::string_view> names;
@@ -290,6 +331,27 @@ Status verifyParameters(const Manifest &manifest) {
                    std::to_string(of->rank) + ", got " +
                    std::to_string(parameter.dim)};
   }
+  for (const KernelLaunch &launch : manifest.launches())
+    for (const std::string &parameter : launch.parameters)
+      if (!names.count(parameter))
+        return Error{"manifest launch of '" + launch.entry +
+                     "': parameters: expected names of parameters, got '" +
+                     parameter + "'"};
+  return Success{};
+}
+
+/// Files lie beside the manifest: a package cannot name others of the machine.
+Status verifyFiles(const Manifest &manifest) {
+  for (const auto &[kind, file] : manifest.files) {
+    if (kind != "ptx" && kind != "cubin")
+      return Error{"manifest: files: expected ptx or cubin, got '" + kind +
+                   "'"};
+    if (file.empty() || file == "." || file == ".." ||
+        file.find('/') != std::string::npos)
+      return Error{"manifest: files: expected the name of a file beside the "
+                   "manifest, got '" +
+                   file + "'"};
+  }
   return Success{};
 }
 
@@ -305,7 +367,7 @@ std::string_view flash::runtime::name(ParameterRole role) {
 
 std::string Manifest::toJson() const {
   Json json;
-  json["version"] = kVersion;
+  json["version"] = before.empty() ? 1 : kVersion;
   json["entry"] = entry;
   json["chip"] = chip;
   json["ptx_isa"] = ptxIsa;
@@ -313,12 +375,22 @@ std::string Manifest::toJson() const {
   json["parameters"] = Json::array();
   for (const Parameter &parameter : parameters)
     json["parameters"].push_back(toJsonValue(parameter));
-  json["launch"]["grid"] = grid;
-  json["launch"]["block"] = block;
-  json["launch"]["cluster"] = cluster;
+  putLaunchShape(json["launch"], launches().back());
+  if (!entryParameters.empty())
+    json["launch"]["parameters"] = entryParameters;
   json["dynamic_shared_bytes"] = dynamicSharedBytes;
+  for (const KernelLaunch &launch : before) {
+    Json entry;
+    entry["entry"] = launch.entry;
+    entry["parameters"] = launch.parameters;
+    putLaunchShape(entry, launch);
+    entry["dynamic_shared_bytes"] = launch.dynamicSharedBytes;
+    json["before"].push_back(std::move(entry));
+  }
   json["shared_fits"] = sharedFits;
   json["workspace_bytes"] = workspaceBytes;
+  for (const auto &[kind, file] : files)
+    json["files"][kind] = file;
   json["schedule"] = Json::object();
   for (const auto &[key, value] : schedule)
     json["schedule"][key] = value;
@@ -333,7 +405,7 @@ Result<Manifest> Manifest::parse(std::string_view text) {
   if (json.is_discarded())
     return Error{"manifest: expected well-formed JSON"};
   ObjectReader reader(json, "manifest");
-  reader.integer("version", kVersion, kVersion);
+  int64_t version = reader.integer("version", 1, kVersion);
   Manifest manifest;
   manifest.entry = reader.text("entry");
   manifest.chip = reader.text("chip");
@@ -352,16 +424,33 @@ Result<Manifest> Manifest::parse(std::string_view text) {
   }
   if (const Json *launch = reader.get("launch")) {
     ObjectReader launchReader(*launch, "manifest launch");
-    manifest.grid = launchReader.expressions("grid");
-    manifest.block = launchReader.expressions("block");
-    manifest.cluster = launchReader.expressions("cluster");
+    KernelLaunch shape;
+    parseLaunchShape(launchReader, shape);
+    manifest.grid = shape.grid;
+    manifest.block = shape.block;
+    manifest.cluster = shape.cluster;
+    if (launchReader.has("parameters"))
+      manifest.entryParameters = launchReader.texts("parameters");
     if (launchReader.error)
       return *launchReader.error;
   }
   manifest.dynamicSharedBytes =
       reader.integer("dynamic_shared_bytes", 0, kMaxSharedBytes);
+  if (const Json *list = version > 1 ? reader.get("before") : nullptr) {
+    if (!list->is_array())
+      reader.fail("before: expected an array");
+    for (size_t i = 0; !reader.error && i < list->size(); ++i) {
+      Result<KernelLaunch> launch =
+          parseLaunch((*list)[i], "manifest launch " + std::to_string(i));
+      if (!launch)
+        return launch.error();
+      manifest.before.push_back(std::move(*launch));
+    }
+  }
   manifest.sharedFits = reader.texts("shared_fits");
   manifest.workspaceBytes = reader.expression("workspace_bytes");
+  if (reader.has("files"))
+    manifest.files = reader.textMap("files");
   manifest.schedule = reader.textMap("schedule");
   manifest.versions = reader.textMap("versions");
   if (reader.error)
@@ -372,6 +461,8 @@ Result<Manifest> Manifest::parse(std::string_view text) {
       return Error{"manifest: attention: " + spec.error().str()};
   if (Status status = verifyParameters(manifest); !status)
     return status.error();
+  if (Status status = verifyFiles(manifest); !status)
+    return status.error();
   return manifest;
 }
 
@@ -380,4 +471,15 @@ const Parameter *Manifest::find(std::string_view wanted) const {
     if (parameter.name == wanted)
       return &parameter;
   return nullptr;
+}
+
+std::vector<KernelLaunch> Manifest::launches() const {
+  std::vector<KernelLaunch> all = before;
+  KernelLaunch last{entry, entryParameters, grid,
+                    block, cluster,         dynamicSharedBytes};
+  if (last.parameters.empty())
+    for (const Parameter &parameter : parameters)
+      last.parameters.push_back(parameter.name);
+  all.push_back(std::move(last));
+  return all;
 }

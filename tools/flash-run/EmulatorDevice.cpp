@@ -8,6 +8,7 @@
 #include "Devices.h"
 
 #include "DiagnosticCollector.h"
+#include "PlacedProblem.h"
 
 #include "flash/Emulator/Emulator.h"
 #include "flash/Pipelines/Compile.h"
@@ -34,151 +35,108 @@ Status compileProblem(Problem &problem, const Options &options) {
   return Success{};
 }
 
-/// One problem on one emulated device.
-class EmulatorRun {
+class EmulatorMemory final : public DeviceMemory {
 public:
-  EmulatorRun(Problem &problem, const Options &options)
-      : problem(problem), options(options), manifest(*problem.manifest) {}
-
-  Result<DeviceReport> run() {
-    flash::emu::Diagnostic diagnostic;
-    std::unique_ptr<flash::emu::Module> module =
-        flash::emu::Module::parse(problem.ptx, diagnostic);
-    if (!module)
-      return Error{"PTX " + diagnostic.str()};
-    const flash::emu::KernelInfo *kernel = module->kernel(manifest.entry);
-    if (!kernel)
-      return Error{"PTX: expected a kernel '" + manifest.entry +
-                   "', as the manifest says"};
-    Result<LaunchShape> shape = computeLaunchShape(manifest, problem.sizes);
-    if (!shape)
-      return shape.error();
-    if (Status status = placeArrays(*shape); !status)
-      return status.error();
-    Result<std::vector<std::byte>> parameters =
-        packArguments(manifest, arguments);
-    if (!parameters)
-      return parameters.error();
-    if (kernel->paramBytes != parameters->size())
-      return Error{"kernel '" + manifest.entry + "': expected " +
-                   std::to_string(kernel->paramBytes) +
-                   " bytes of parameters, got " +
-                   std::to_string(parameters->size()) + " by the manifest"};
-    Result<flash::emu::LaunchConfig> config = configure(*shape);
-    if (!config)
-      return config.error();
-    flash::emu::Report report = flash::emu::launch(
-        *module, manifest.entry, *parameters, device, *config);
-    readBack();
-    return convert(report);
+  Result<uint64_t> allocate(const std::string &name, size_t bytes,
+                            const void *contents) override {
+    uint64_t address =
+        device.allocate(name, bytes,
+                        contents ? flash::emu::Contents::Zero
+                                 : flash::emu::Contents::Uninitialised);
+    if (contents)
+      device.write(address, contents, bytes);
+    return address;
   }
 
-private:
-  /// Copies whole allocations, padding included, to the device. Pointers are
-  /// to the first logical element.
-  Status placeArrays(const LaunchShape &shape) {
-    arguments.sizes = problem.sizes;
-    arguments.scale = problem.spec.effectiveScale();
-    for (const Parameter &parameter : manifest.parameters)
-      if (parameter.role == ParameterRole::Scale && manifest.attention.empty())
-        arguments.scale = parameter.value;
-    std::vector<std::string> captures;
-    for (const std::string &name : problem.captures)
-      if (std::find(problem.arguments.begin(), problem.arguments.end(), name) !=
-          problem.arguments.end())
-        captures.push_back(name);
-    size_t nextCapture = 0;
-    for (const Parameter &parameter : manifest.parameters) {
-      std::string name = parameter.name;
-      if (parameter.role == ParameterRole::Capture) {
-        if (nextCapture == captures.size())
-          return Error{"parameter '" + name +
-                       "': expected as many captures as "
-                       "the op has"};
-        name = captures[nextCapture++];
-      }
-      if (parameter.role == ParameterRole::Workspace) {
-        uint64_t address = device.allocate(name, size_t(shape.workspaceBytes),
-                                           flash::emu::Contents::Uninitialised);
-        arguments.buffers[parameter.name] = {
-            address, parameter.dtype, {shape.workspaceBytes}, {1}};
-        continue;
-      }
-      if (parameter.kind != ParameterKind::Pointer) {
-        if (parameter.role == ParameterRole::Capture) {
-          const StridedArray &scalar = problem.arrays.at(name);
-          arguments.scalars[parameter.name] = scalar.loadIndex(scalar.offset);
-        }
-        continue;
-      }
-      auto it = problem.arrays.find(name);
-      if (it == problem.arrays.end())
-        return Error{"parameter '" + name +
-                     "': expected one of q, k, v, o, lse "
-                     "or a capture"};
-      const StridedArray &array = it->second;
-      uint64_t address = device.allocate(name, array.storage.size(),
-                                         flash::emu::Contents::Zero);
-      device.write(address, array.storage.data(), array.storage.size());
-      addresses[name] = address;
-      arguments.buffers[parameter.name] = {
-          address + uint64_t(array.offset) * byteWidth(array.dtype),
-          array.dtype, array.shape, array.strides};
-    }
-    for (const char *output : {"o", "lse"})
-      if (!addresses.count(output))
-        return Error{"kernel '" + manifest.entry + "': expected a parameter '" +
-                     output + "', got none: compile with lse"};
+  Status read(uint64_t address, void *to, size_t bytes) override {
+    device.read(address, to, bytes);
     return Success{};
   }
 
-  Result<flash::emu::LaunchConfig> configure(const LaunchShape &shape) {
-    flash::emu::LaunchConfig config;
-    config.grid = shape.grid;
-    config.block = shape.block;
-    config.cluster = shape.cluster;
-    config.dynamicSharedBytes = shape.dynamicSharedBytes;
-    std::optional<flash::emu::Chip> chip = flash::emu::parseChip(options.chip);
-    if (!chip)
-      return Error{"--chip: expected a chip the emulator knows, got '" +
-                   options.chip + "'"};
-    config.chip = *chip;
-    config.async = *flash::emu::parseAsyncMode(options.async);
-    config.seed = options.inputs.seed;
-    config.counters = options.counters;
-    return config;
-  }
-
-  void readBack() {
-    for (const char *name : {"o", "lse"}) {
-      StridedArray &array = problem.arrays.at(name);
-      device.read(addresses.at(name), array.storage.data(),
-                  array.storage.size());
-    }
-  }
-
-  DeviceReport convert(const flash::emu::Report &emulated) {
-    DeviceReport report;
-    for (const flash::emu::Issue &issue : emulated.issues)
-      report.errors.push_back(issue.str());
-    if (!emulated.ok && report.errors.empty())
-      report.errors.push_back("the emulator found issues it did not keep");
-    report.races = int64_t(emulated.races);
-    report.deadlock = emulated.deadlock;
-    report.seconds = emulated.seconds;
-    report.instructions = emulated.warpInstructions;
-    if (options.counters)
-      report.jsonMembers = flash::emu::reportJsonMembers(emulated);
-    return report;
-  }
-
-  Problem &problem;
-  const Options &options;
-  const Manifest &manifest;
   flash::emu::Device device;
-  LaunchArguments arguments;
-  std::map<std::string, uint64_t> addresses;
 };
+
+/// Adds what a later launch did to what earlier ones did.
+void add(flash::emu::Report &sum, const flash::emu::Report &report) {
+  sum.ok &= report.ok;
+  sum.issues.insert(sum.issues.end(), report.issues.begin(),
+                    report.issues.end());
+  sum.races += report.races;
+  sum.deadlock |= report.deadlock;
+  sum.warpInstructions += report.warpInstructions;
+  sum.seconds += report.seconds;
+  sum.counters.total.add(report.counters.total);
+  // Kernels of one text share no line.
+  sum.counters.lines.insert(sum.counters.lines.end(),
+                            report.counters.lines.begin(),
+                            report.counters.lines.end());
+  std::map<std::string, uint64_t> opcodes(sum.counters.opcodes.begin(),
+                                          sum.counters.opcodes.end());
+  for (const auto &[opcode, count] : report.counters.opcodes)
+    opcodes[opcode] += count;
+  sum.counters.opcodes.assign(opcodes.begin(), opcodes.end());
+}
+
+Result<flash::emu::LaunchConfig> configure(const LaunchShape &shape,
+                                           const Options &options) {
+  flash::emu::LaunchConfig config;
+  config.grid = shape.grid;
+  config.block = shape.block;
+  config.cluster = shape.cluster;
+  config.dynamicSharedBytes = shape.dynamicSharedBytes;
+  std::optional<flash::emu::Chip> chip = flash::emu::parseChip(options.chip);
+  if (!chip)
+    return Error{"--chip: expected a chip the emulator knows, got '" +
+                 options.chip + "'"};
+  config.chip = *chip;
+  config.async = *flash::emu::parseAsyncMode(options.async);
+  config.seed = options.inputs.seed;
+  config.counters = options.counters;
+  return config;
+}
+
+/// One launch of the manifest's.
+Result<flash::emu::Report>
+runLaunch(const flash::emu::Module &module, const KernelLaunch &launch,
+          const Manifest &manifest, const LaunchArguments &arguments,
+          flash::emu::Device &device, const Options &options) {
+  const flash::emu::KernelInfo *kernel = module.kernel(launch.entry);
+  if (!kernel)
+    return Error{"PTX: expected a kernel '" + launch.entry +
+                 "', as the manifest says"};
+  Result<LaunchShape> shape = computeLaunchShape(launch, arguments.sizes);
+  if (!shape)
+    return shape.error();
+  Result<std::vector<std::byte>> parameters =
+      packArguments(manifest, launch, arguments);
+  if (!parameters)
+    return parameters.error();
+  if (kernel->paramBytes != parameters->size())
+    return Error{"kernel '" + launch.entry + "': expected " +
+                 std::to_string(kernel->paramBytes) +
+                 " bytes of parameters, got " +
+                 std::to_string(parameters->size()) + " by the manifest"};
+  Result<flash::emu::LaunchConfig> config = configure(*shape, options);
+  if (!config)
+    return config.error();
+  return flash::emu::launch(module, launch.entry, *parameters, device, *config);
+}
+
+DeviceReport convert(const flash::emu::Report &emulated,
+                     const Options &options) {
+  DeviceReport report;
+  for (const flash::emu::Issue &issue : emulated.issues)
+    report.errors.push_back(issue.str());
+  if (!emulated.ok && report.errors.empty())
+    report.errors.push_back("the emulator found issues it did not keep");
+  report.races = int64_t(emulated.races);
+  report.deadlock = emulated.deadlock;
+  report.seconds = emulated.seconds;
+  report.instructions = emulated.warpInstructions;
+  if (options.counters)
+    report.jsonMembers = flash::emu::reportJsonMembers(emulated);
+  return report;
+}
 
 } // namespace
 
@@ -187,5 +145,27 @@ Result<DeviceReport> flash::run::runOnEmulator(Problem &problem,
   if (problem.module)
     if (Status status = compileProblem(problem, options); !status)
       return status.error();
-  return EmulatorRun(problem, options).run();
+  flash::emu::Diagnostic diagnostic;
+  std::unique_ptr<flash::emu::Module> module =
+      flash::emu::Module::parse(problem.ptx, diagnostic);
+  if (!module)
+    return Error{"PTX " + diagnostic.str()};
+  EmulatorMemory memory;
+  Result<PlacedProblem> placed = PlacedProblem::place(problem, memory);
+  if (!placed)
+    return placed.error();
+  flash::emu::Report sum;
+  for (const KernelLaunch &launch : problem.manifest->launches()) {
+    Result<flash::emu::Report> report =
+        runLaunch(*module, launch, *problem.manifest, placed->arguments(),
+                  memory.device, options);
+    if (!report)
+      return report.error();
+    add(sum, *report);
+    if (!report->ok)
+      break;
+  }
+  if (Status status = placed->readBack(problem, memory); !status)
+    return status.error();
+  return convert(sum, options);
 }

@@ -5,10 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The manifest is written beside every PTX (k.ptx, k.json) and is all that a
-// launcher needs. Format, version 1, one JSON object:
+// The manifest is written beside every PTX (k.ptx, k.json) and in every package
+// (see Package.h), and is all that a launcher needs. Format, one JSON object:
 //
-//   version                integer, 1
+//   version                1, or 2 where there is a launch before the kernel's
+//                          own (`before`, below): whoever reads only version 1
+//                          would leave it out
 //   entry                  name of the kernel in the PTX
 //   chip                   "sm_80", ...
 //   ptx_isa                "7.0", ...
@@ -26,15 +28,29 @@
 //     row_align            pointers only: bytes that every stride except the
 //                          innermost dimension's is a multiple of
 //     unit_inner_stride    pointers only: the innermost stride must be 1
+//     shape                pointers, may be absent: per dimension the extent
+//                          it must have, an expression of the sizes, or "?"
+//                          where any will do
 //     of, dim              strides only: name of the pointer, dimension
 //     value                scale only: what the problem was compiled with
 //     positive             scale only: a launch must pass a value above 0 (it
 //                          is folded into the exponent of the softmax)
 //   launch                 grid, block, cluster: three expressions each (see
-//                          Expression.h), in CTAs, threads, CTAs per cluster
+//                          Expression.h), in CTAs, threads, CTAs per cluster;
+//                          parameters: which of the above the kernel takes, by
+//                          name in its order (absent: all of them)
 //   dynamic_shared_bytes   integer, per CTA
-//   shared_fits            chips whose opt-in limit holds that many
-//   workspace_bytes        expression
+//   before                 version 2: launches that come first, in order, on
+//                          the same stream; each an object with entry, grid,
+//                          block, cluster, parameters, dynamic_shared_bytes.
+//                          They share parameters and workspace with the kernel
+//   shared_fits            chips whose opt-in limit holds the shared memory of
+//                          every launch
+//   workspace_bytes        expression; what every parameter of role "workspace"
+//                          points at. Nothing is promised of its contents
+//                          before the first launch
+//   files                  object, may be absent: "ptx" and, where ptxas was
+//                          found, "cubin": names of the files beside this one
 //   schedule               object of strings, what the compiler chose
 //   versions               object of strings: flash, llvm, and ptxas where it
 //                          was used
@@ -55,6 +71,7 @@
 #include <array>
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -88,14 +105,29 @@ struct Parameter {
   bool unitInnerStride = false;
   double value = 1.0;
   bool positive = false;
+  std::vector<std::string> shape;
   std::string of;
   unsigned dim = 0;
 
   bool operator==(const Parameter &) const = default;
 };
 
+/// One kernel of a package and the shape of its launch.
+struct KernelLaunch {
+  std::string entry;
+  /// Names of the manifest's parameters that the kernel takes, in its order.
+  std::vector<std::string> parameters;
+  std::array<std::string, 3> grid = {"1", "1", "1"};
+  std::array<std::string, 3> block = {"1", "1", "1"};
+  std::array<std::string, 3> cluster = {"1", "1", "1"};
+  int64_t dynamicSharedBytes = 0;
+
+  bool operator==(const KernelLaunch &) const = default;
+};
+
 struct Manifest {
-  static constexpr int64_t kVersion = 1;
+  /// The newest format; toJson writes the oldest that says it all.
+  static constexpr int64_t kVersion = 2;
 
   std::string entry;
   std::string chip;
@@ -105,9 +137,14 @@ struct Manifest {
   std::array<std::string, 3> grid = {"1", "1", "1"};
   std::array<std::string, 3> block = {"1", "1", "1"};
   std::array<std::string, 3> cluster = {"1", "1", "1"};
+  /// Of the kernel `entry`; empty for all of `parameters`.
+  std::vector<std::string> entryParameters;
   int64_t dynamicSharedBytes = 0;
+  /// Launched before `entry`, in order.
+  std::vector<KernelLaunch> before;
   std::vector<std::string> sharedFits;
   std::string workspaceBytes = "0";
+  std::map<std::string, std::string> files;
   std::map<std::string, std::string> schedule;
   std::map<std::string, std::string> versions;
 
@@ -115,11 +152,14 @@ struct Manifest {
   std::string toJson() const;
 
   /// Reads and verifies a manifest. Unknown members are ignored, so that later
-  /// versions may add some; a version other than kVersion is refused.
+  /// versions may add some; a version above kVersion is refused.
   static Result<Manifest> parse(std::string_view json);
 
   /// The parameter named `name`, or null.
   const Parameter *find(std::string_view name) const;
+
+  /// Everything to launch, in order; the last one is the kernel `entry`.
+  std::vector<KernelLaunch> launches() const;
 
   bool operator==(const Manifest &) const = default;
 };
@@ -130,9 +170,11 @@ struct Manifest {
 std::vector<Parameter> attentionParameters(DType dtype, DType outDType,
                                            bool lse);
 
-/// Appends a captured tensor's pointer and strides.
+/// Appends a captured tensor's pointer and strides. `shape` as in the format
+/// above, empty for any.
 void appendCapture(std::vector<Parameter> &parameters, std::string name,
-                   DType dtype, unsigned rank);
+                   DType dtype, unsigned rank,
+                   std::vector<std::string> shape = {});
 
 /// A buffer that a launch passes: where it is on the device and how it lies.
 struct BufferArgument {
@@ -148,28 +190,35 @@ struct LaunchArguments {
   Sizes sizes;
   double scale = 1.0;
   std::map<std::string, BufferArgument> buffers;
+  /// Address of computeWorkspaceBytes() bytes, for kernels that take some.
+  std::optional<uint64_t> workspace;
   /// Captures that are no pointers.
   std::map<std::string, double> scalars;
 };
 
-/// The launch's shape at given sizes.
+/// A launch's shape at given sizes.
 struct LaunchShape {
   std::array<uint32_t, 3> grid, block, cluster;
   uint32_t dynamicSharedBytes = 0;
-  int64_t workspaceBytes = 0;
 };
 
 /// Evaluates the expressions; refuses what CUDA's limits do (grid x up to
 /// 2^31 - 1, y and z up to 65535, 1024 threads per block).
-Result<LaunchShape> computeLaunchShape(const Manifest &manifest,
+Result<LaunchShape> computeLaunchShape(const KernelLaunch &launch,
                                        const Sizes &sizes);
 
-/// Lays out the parameter buffer: every parameter at its natural alignment, in
-/// order, as a .param space of scalars does. Refuses, by parameter: a missing
-/// buffer, another dtype or rank, a base or stride less aligned than the
-/// manifest asks for (strides of size-1 dimensions are never used and exempt),
-/// and sizes that differ from those the kernel was compiled for.
+/// Bytes of workspace that the launches share.
+Result<int64_t> computeWorkspaceBytes(const Manifest &manifest,
+                                      const Sizes &sizes);
+
+/// Lays out the parameter buffer of one launch: every parameter at its natural
+/// alignment, in order, as a .param space of scalars does. Refuses, by
+/// parameter: a missing buffer, another dtype, rank or shape, a base or stride
+/// less aligned than the manifest asks for (strides of size-1 dimensions are
+/// never used and exempt), and sizes that differ from those the kernel was
+/// compiled for.
 Result<std::vector<std::byte>> packArguments(const Manifest &manifest,
+                                             const KernelLaunch &launch,
                                              const LaunchArguments &arguments);
 
 std::string_view name(ParameterKind kind);

@@ -36,6 +36,15 @@ Manifest example() {
   return manifest;
 }
 
+/// The launch of the kernel itself.
+Result<LaunchShape> shapeOf(const Manifest &manifest) {
+  return computeLaunchShape(manifest.launches().back(), kSizes);
+}
+Result<std::vector<std::byte>> pack(const Manifest &manifest,
+                                    const LaunchArguments &arguments) {
+  return packArguments(manifest, manifest.launches().back(), arguments);
+}
+
 LaunchArguments exampleArguments() {
   LaunchArguments arguments;
   arguments.sizes = kSizes;
@@ -142,8 +151,8 @@ TEST(Manifest, Refusals) {
         << manifest.error().message;
   };
   refused("{", "[", "well-formed");
-  refused("\"version\": 1", "\"version\": 2",
-          "version: expected an integer from 1 to 1, got 2");
+  refused("\"version\": 1", "\"version\": 3",
+          "version: expected an integer from 1 to 2, got 3");
   refused("\"version\": 1", "\"version\": 18446744073709551615", "version");
   refused("\"entry\"", "\"enter\"", "missing member 'entry'");
   refused("\"entry\": \"attention\"", "\"entry\": 3",
@@ -175,20 +184,20 @@ TEST(Manifest, Refusals) {
 }
 
 TEST(Manifest, LaunchShape) {
-  Result<LaunchShape> shape = computeLaunchShape(example(), kSizes);
+  Result<LaunchShape> shape = shapeOf(example());
   ASSERT_TRUE(shape.succeeded()) << shape.error().message;
   EXPECT_EQ(shape->grid, (std::array<uint32_t, 3>{2, 8, 2}));
   EXPECT_EQ(shape->block, (std::array<uint32_t, 3>{128, 1, 1}));
   EXPECT_EQ(shape->cluster, (std::array<uint32_t, 3>{1, 1, 1}));
   EXPECT_EQ(shape->dynamicSharedBytes, 65536u);
-  EXPECT_EQ(shape->workspaceBytes, 2 * 8 * 239 * 4);
+  EXPECT_EQ(*computeWorkspaceBytes(example(), kSizes), 2 * 8 * 239 * 4);
   Manifest manifest = example();
   manifest.grid[1] = "b * 65535";
-  EXPECT_EQ(computeLaunchShape(manifest, kSizes).error().message,
+  EXPECT_EQ(shapeOf(manifest).error().message,
             "grid y: expected 1 to 65535, got 131070 from 'b * 65535'");
   manifest = example();
   manifest.block = {"64", "32", "1"};
-  EXPECT_TRUE(computeLaunchShape(manifest, kSizes).failed());
+  EXPECT_TRUE(shapeOf(manifest).failed());
 }
 
 template <typename T> T readAt(const std::vector<std::byte> &bytes, size_t at) {
@@ -199,7 +208,7 @@ template <typename T> T readAt(const std::vector<std::byte> &bytes, size_t at) {
 
 TEST(Manifest, PackArguments) {
   LaunchArguments arguments = exampleArguments();
-  Result<std::vector<std::byte>> packed = packArguments(example(), arguments);
+  Result<std::vector<std::byte>> packed = pack(example(), arguments);
   ASSERT_TRUE(packed.succeeded()) << packed.error().message;
   // 5 pointers, 5 i32, 4 bytes of padding, 19 i64, f32, 4 of padding, then a
   // pointer and 2 i64.
@@ -218,6 +227,95 @@ TEST(Manifest, PackArguments) {
   EXPECT_EQ(readAt<int64_t>(*packed, 240), 1);
 }
 
+/// A block map written by one kernel and read by another.
+Manifest exampleWithMap() {
+  Manifest manifest = example();
+  Parameter map;
+  map.name = "map";
+  map.role = ParameterRole::Workspace;
+  map.dtype = DType::I32;
+  map.rank = 1;
+  map.align = 16;
+  manifest.parameters.push_back(map);
+  for (Parameter &parameter : manifest.parameters)
+    if (parameter.name == "bias")
+      parameter.shape = {"sq", "?"};
+  for (const Parameter &parameter : manifest.parameters)
+    if (parameter.name.substr(0, 4) != "bias")
+      manifest.entryParameters.push_back(parameter.name);
+  KernelLaunch first;
+  first.entry = "block_map";
+  first.parameters = {"sq", "sk", "bias", "map"};
+  first.grid = {"ceildiv(sq, 128)", "b", "1"};
+  first.block = {"32", "1", "1"};
+  first.dynamicSharedBytes = 64;
+  manifest.before.push_back(first);
+  manifest.files = {{"ptx", "kernel.ptx"}};
+  return manifest;
+}
+
+TEST(Manifest, LaunchesBefore) {
+  Manifest manifest = exampleWithMap();
+  std::string text = manifest.toJson();
+  Result<Manifest> read = Manifest::parse(text);
+  ASSERT_TRUE(read.succeeded()) << read.error().message;
+  EXPECT_EQ(*read, manifest);
+  EXPECT_NE(text.find("\"version\": 2"), std::string::npos);
+
+  std::vector<KernelLaunch> launches = read->launches();
+  ASSERT_EQ(launches.size(), 2u);
+  EXPECT_EQ(launches[0].entry, "block_map");
+  EXPECT_EQ(launches[1].entry, "attention");
+  EXPECT_EQ(computeLaunchShape(launches[0], kSizes)->grid,
+            (std::array<uint32_t, 3>{2, 2, 1}));
+
+  LaunchArguments arguments = exampleArguments();
+  EXPECT_EQ(packArguments(manifest, launches[0], arguments).error().message,
+            "workspace 'map': expected one, got none");
+  arguments.workspace = 0x700000000008;
+  EXPECT_EQ(packArguments(manifest, launches[0], arguments).error().message,
+            "workspace 'map': expected a base aligned to 16 bytes");
+  arguments.workspace = 0x700000000100;
+  Result<std::vector<std::byte>> packed =
+      packArguments(manifest, launches[0], arguments);
+  ASSERT_TRUE(packed.succeeded()) << packed.error().message;
+  ASSERT_EQ(packed->size(), 24u);
+  EXPECT_EQ(readAt<int32_t>(*packed, 0), 239);
+  EXPECT_EQ(readAt<uint64_t>(*packed, 8), arguments.buffers["bias"].address);
+  EXPECT_EQ(readAt<uint64_t>(*packed, 16), 0x700000000100u);
+  // The kernel itself takes the map, and no bias.
+  EXPECT_EQ(pack(manifest, arguments)->size(), 224u + 8);
+
+  arguments.buffers["bias"].shape[0] = 238;
+  EXPECT_EQ(packArguments(manifest, launches[0], arguments).error().message,
+            "buffer 'bias': expected dimension 0 of 239, got 238");
+}
+
+TEST(Manifest, RefusesLaunchesAndFiles) {
+  auto refused = [](auto change, const char *part) {
+    Manifest manifest = exampleWithMap();
+    change(manifest);
+    Result<Manifest> read = Manifest::parse(manifest.toJson());
+    ASSERT_TRUE(read.failed()) << part;
+    EXPECT_NE(read.error().message.find(part), std::string::npos)
+        << read.error().message;
+  };
+  refused([](Manifest &m) { m.before[0].parameters[0] = "sv"; },
+          "manifest launch of 'block_map': parameters: expected names of "
+          "parameters, got 'sv'");
+  refused([](Manifest &m) { m.entryParameters[0] = "qq"; },
+          "manifest launch of 'attention'");
+  refused([](Manifest &m) { m.before[0].grid[1] = "b /"; },
+          "manifest launch 0: grid: column 3");
+  refused([](Manifest &m) { m.parameters[30].shape = {"sq"}; },
+          "shape: expected 2 extents, as the rank, got 1");
+  for (const char *file : {"../kernel.ptx", "", "..", "/etc/passwd"})
+    refused([&](Manifest &m) { m.files["ptx"] = file; },
+            "expected the name of a file beside the manifest");
+  refused([](Manifest &m) { m.files["fatbin"] = "k"; },
+          "files: expected ptx or cubin, got 'fatbin'");
+}
+
 TEST(Manifest, ScalarCaptures) {
   Manifest manifest = example();
   for (ParameterKind kind :
@@ -232,11 +330,11 @@ TEST(Manifest, ScalarCaptures) {
   ASSERT_TRUE(read.succeeded()) << read.error().message;
   EXPECT_EQ(*read, manifest);
   LaunchArguments arguments = exampleArguments();
-  EXPECT_EQ(packArguments(manifest, arguments).error().message,
+  EXPECT_EQ(pack(manifest, arguments).error().message,
             "scalar 'scalar_i32': expected one, got none");
   arguments.scalars = {
       {"scalar_i32", -3}, {"scalar_f32", 0.5}, {"scalar_i64", 7}};
-  Result<std::vector<std::byte>> packed = packArguments(manifest, arguments);
+  Result<std::vector<std::byte>> packed = pack(manifest, arguments);
   ASSERT_TRUE(packed.succeeded()) << packed.error().message;
   ASSERT_EQ(packed->size(), 248u + 16);
   EXPECT_EQ(readAt<int32_t>(*packed, 248), -3);
@@ -249,7 +347,7 @@ TEST(Manifest, PackRefusals) {
     Manifest manifest = example();
     LaunchArguments arguments = exampleArguments();
     change(manifest, arguments);
-    Result<std::vector<std::byte>> packed = packArguments(manifest, arguments);
+    Result<std::vector<std::byte>> packed = pack(manifest, arguments);
     ASSERT_TRUE(packed.failed()) << message;
     EXPECT_EQ(packed.error().message, message);
   };
@@ -292,7 +390,7 @@ TEST(Manifest, PackRefusals) {
   manifest.parameters[0].rowAlign = 16;
   LaunchArguments arguments = exampleArguments();
   arguments.buffers["q"].shape = {1, 1, 1, 64};
-  EXPECT_TRUE(packArguments(manifest, arguments).succeeded());
+  EXPECT_TRUE(pack(manifest, arguments).succeeded());
 }
 
 } // namespace
