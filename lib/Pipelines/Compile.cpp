@@ -1,7 +1,7 @@
 //===- Compile.cpp - Attention to PTX, in process -------------------------===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -9,7 +9,9 @@
 
 #include "KernelManifest.h"
 #include "flash/Conversion/Passes.h"
+#include "flash/Dialect/Flash/Transforms/Ladder.h"
 #include "flash/Dialect/Flash/Transforms/Passes.h"
+#include "flash/Dialect/Flash/Transforms/SelectSchedule.h"
 #include "flash/Dialect/FlashTile/Transforms/Passes.h"
 #include "flash/InitAllDialects.h"
 #include "flash/Target/PTX.h"
@@ -33,40 +35,6 @@ double millisecondsSince(Clock::time_point start) {
       .count();
 }
 
-/// Fills `result` from "key=value,..."; returns a message on bad input.
-std::optional<std::string> parseSchedule(StringRef text,
-                                         FlashSelectScheduleOptions &result) {
-  const std::pair<StringRef, int64_t *> fields[] = {
-      {"tile_q", &result.tileQ},     {"tile_k", &result.tileK},
-      {"warps", &result.warps},      {"stages_k", &result.stagesK},
-      {"stages_v", &result.stagesV},
-      {"query_in_registers", &result.queryInRegisters}};
-  SmallVector<StringRef> entries;
-  text.split(entries, ',', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
-  for (StringRef entry : entries) {
-    auto [key, value] = entry.split('=');
-    const auto *field =
-        llvm::find_if(fields, [&](auto &f) { return f.first == key; });
-    if (field == std::end(fields)) {
-      std::string message = "schedule: expected one of";
-      for (auto &[name, target] : fields)
-        message += " " + name.str();
-      return message + ", got '" + key.str() + "'";
-    }
-    bool flag = field->second == &result.queryInRegisters;
-    int64_t number = 0;
-    if (flag && (value == "true" || value == "false"))
-      number = value == "true";
-    else if (value.getAsInteger(10, number) || number < (flag ? 0 : 1) ||
-             number > (flag ? 1 : 4096))
-      return "schedule: " + key.str() + ": expected " +
-             (flag ? "true or false" : "an integer of 1 to 4096") + ", got '" +
-             value.str() + "'";
-    *field->second = number;
-  }
-  return std::nullopt;
-}
-
 void addFlashPasses(OpPassManager &manager, const CompileOptions &options) {
   manager.addPass(createFlashBufferizeBoundary());
   manager.addPass(bufferization::createOneShotBufferizePass());
@@ -74,7 +42,9 @@ void addFlashPasses(OpPassManager &manager, const CompileOptions &options) {
   manager.addPass(createCanonicalizerPass());
   FlashSelectScheduleOptions schedule;
   schedule.chip = options.chip;
-  (void)parseSchedule(options.schedule, schedule); // checked by lowerTo
+  schedule.fields = options.schedule;
+  if (std::optional<int64_t> level = parseLevel(options.level))
+    schedule.level = *level;
   manager.addPass(createFlashSelectSchedule(schedule));
 }
 
@@ -140,12 +110,6 @@ LogicalResult runStage(ModuleOp module, CompileStage stage,
   return result;
 }
 
-constexpr const char *kLevels[] = {
-    "naive",   "tiled", "coalesced",   "shuffle",  "double-buffered",
-    "mma-qk",  "mma",   "in-register", "swizzled", "tuned",
-    "tma-ws",  "ping-pong", "tcgen05"};
-constexpr unsigned kTuned = 9;
-
 } // namespace
 
 void registerCompileDialects(DialectRegistry &registry) {
@@ -157,10 +121,13 @@ LogicalResult lowerTo(ModuleOp module, CompileStage until,
                       const CompileOptions &options,
                       std::vector<CompileStep> *steps) {
   if (std::optional<std::string> message = checkSchedule(options.schedule))
-    return module.emitError(*message);
+    return module.emitError("schedule: ") << *message;
+  if (!options.level.empty())
+    if (std::optional<std::string> message = checkLevel(options.level))
+      return module.emitError(*message);
   for (int stage = 0; stage <= static_cast<int>(until); ++stage)
-    if (failed(runStage(module, static_cast<CompileStage>(stage), options,
-                        steps)))
+    if (failed(
+            runStage(module, static_cast<CompileStage>(stage), options, steps)))
       return failure();
   return success();
 }
@@ -210,25 +177,20 @@ FailureOr<CompiledKernel> compileToPTX(ModuleOp module,
 }
 
 std::optional<std::string> checkSchedule(StringRef schedule) {
-  FlashSelectScheduleOptions ignored;
-  return parseSchedule(schedule, ignored);
+  return ScheduleOverrides().parse(schedule);
 }
 
 std::optional<std::string> checkLevel(StringRef level) {
-  unsigned number = 0;
-  if (level.getAsInteger(10, number)) {
-    number = llvm::find(kLevels, level) - std::begin(kLevels);
-    if (number == std::size(kLevels))
-      number = ~0u;
-  }
-  if (number >= std::size(kLevels)) {
+  std::optional<int64_t> number = parseLevel(level);
+  if (!number) {
     std::string message = "level: expected 0 to 12 or one of";
-    for (const char *name : kLevels)
-      message += std::string(" ") + name;
+    for (int64_t i = 0; i < kNumLevels; ++i)
+      message += " " + getLevelName(i).str();
     return message + ", got '" + level.str() + "'";
   }
-  if (number != kTuned)
-    return "level: " + std::to_string(number) + " (" + kLevels[number] +
+  if (*number != kTunedLevel)
+    return "level: " + std::to_string(*number) + " (" +
+           getLevelName(*number).str() +
            ") is not yet lowered; expected 9 (tuned)";
   return std::nullopt;
 }

@@ -23,6 +23,7 @@ Status compileProblem(Problem &problem, const Options &options) {
   DiagnosticCollector diagnostics(problem.module->getContext());
   mlir::flash::CompileOptions compileOptions;
   compileOptions.chip = options.chip;
+  compileOptions.level = options.level;
   compileOptions.schedule = options.schedule;
   bool hasRegions = problem.reference.score || problem.reference.mask;
   mlir::FailureOr<mlir::flash::CompiledKernel> kernel =

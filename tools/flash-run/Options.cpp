@@ -32,7 +32,7 @@ What to run
   --sizes=K=V,...       b, hq, sq, sk where the input leaves them open (?)
   --device=NAME         emulator (default) or cpu, the linalg reference
   --chip=NAME           to compile for and to emulate (default sm_80)
-  --level=N|name        of the optimisation ladder; only 9, tuned
+  --level=N|name        of the optimisation ladder
   --schedule=K=V,...    overrides of the compiler's choice
 
 On what
@@ -77,9 +77,10 @@ Status parseNumber(const std::string &option, const std::string &text,
   return Success{};
 }
 
-Status parseLevel(const std::string &text) {
+Status parseLevel(const std::string &text, std::string &level) {
   if (std::optional<std::string> message = mlir::flash::checkLevel(text))
     return Error{"--" + *message};
+  level = text;
   return Success{};
 }
 
@@ -120,7 +121,7 @@ Result<bool> setOption(Options &options, const std::string &name,
   if (name == "--chip")
     return text(options.chip, "a chip");
   if (name == "--level")
-    return done(parseLevel(value));
+    return done(parseLevel(value, options.level));
   if (name == "--schedule")
     return text(options.schedule, "a schedule such as tile_q=128");
   if (name == "--seed")

@@ -31,6 +31,8 @@ struct Options {
   std::string sizes;
   Device device = Device::Emulator;
   std::string chip = "sm_80";
+  /// Ladder level by number or name; empty: the best for the chip.
+  std::string level;
   std::string schedule;
   runtime::InputOptions inputs;
   /// --input=NAME=FILE.npy

@@ -1,7 +1,7 @@
 //===- flashc.cpp - The attention compiler --------------------------------===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,10 +31,10 @@ namespace cl = llvm::cl;
 cl::OptionCategory category("flashc options");
 cl::opt<std::string> inputPath(cl::Positional, cl::desc("INPUT.mlir"),
                                cl::cat(category));
-cl::opt<std::string> attention(
-    "attention", cl::value_desc("SPEC"), cl::cat(category),
-    cl::desc("the attention to compile, for example "
-             "sq=?,sk=?,d=128,hq=32,hkv=8,dtype=bf16,mask=causal"));
+cl::opt<std::string>
+    attention("attention", cl::value_desc("SPEC"), cl::cat(category),
+              cl::desc("the attention to compile, for example "
+                       "sq=?,sk=?,d=128,hq=32,hkv=8,dtype=bf16,mask=causal"));
 cl::opt<std::string> chipName("chip", cl::init("sm_80"), cl::cat(category),
                               cl::desc("sm_80, sm_86, sm_89 or sm_90"));
 cl::opt<std::string> emit("emit", cl::init("ptx"), cl::cat(category),
@@ -43,9 +43,8 @@ cl::opt<std::string> level("level", cl::cat(category),
                            cl::desc("ladder level, by number or name"));
 cl::opt<std::string> schedule("schedule", cl::value_desc("k=v,..."),
                               cl::cat(category),
-                              cl::desc("overrides: tile_q, tile_k, warps, "
-                                       "stages_k, stages_v, "
-                                       "query_in_registers"));
+                              cl::desc("fields of #flash.schedule, such as "
+                                       "tile_q=64,copies=vector"));
 cl::opt<std::string> outputPath("o", cl::init("-"), cl::value_desc("PATH"),
                                 cl::cat(category),
                                 cl::desc("output; k.ptx also writes the "
@@ -63,8 +62,8 @@ int refuse(const llvm::Twine &message) {
 }
 
 int writeFile(StringRef path, StringRef content) {
-  llvm::Error error = llvm::writeToOutput(
-      path, [&](llvm::raw_ostream &os) -> llvm::Error {
+  llvm::Error error =
+      llvm::writeToOutput(path, [&](llvm::raw_ostream &os) -> llvm::Error {
         os << content;
         return llvm::Error::success();
       });
@@ -114,10 +113,10 @@ void printReport(const CompiledKernel &kernel) {
       !StringRef(m.block[0]).getAsInteger(10, threads) && threads) {
     // Registers are handed out per warp in units of 256.
     int64_t perWarp = llvm::alignTo(result->registers * 32, 256);
-    int64_t ctas = std::min({chip->registersPerSM / (perWarp * threads / 32),
-                             chip->threadsPerSM / threads,
-                             chip->sharedPerSM /
-                                 (m.dynamicSharedBytes + 1024)});
+    int64_t ctas =
+        std::min({chip->registersPerSM / (perWarp * threads / 32),
+                  chip->threadsPerSM / threads,
+                  chip->sharedPerSM / (m.dynamicSharedBytes + 1024)});
     os << llvm::formatv("occupancy     {0} CTAs per SM\n", ctas);
   }
   for (const std::string &warning : result->warnings)
@@ -144,13 +143,14 @@ int compile(MLIRContext &context, llvm::SourceMgr &sources) {
                         : loadAttentionSpec(&context, attention);
   if (failed(loaded))
     return 1;
-  steps.push_back({"parse and verify",
-                   std::chrono::duration<double, std::milli>(
-                       std::chrono::steady_clock::now() - start)
-                       .count()});
+  steps.push_back(
+      {"parse and verify", std::chrono::duration<double, std::milli>(
+                               std::chrono::steady_clock::now() - start)
+                               .count()});
   ModuleOp module = *loaded->module;
   CompileOptions options;
   options.chip = chipName;
+  options.level = level;
   options.schedule = schedule;
 
   static const std::pair<StringRef, CompileStage> stages[] = {
@@ -179,8 +179,7 @@ int compile(MLIRContext &context, llvm::SourceMgr &sources) {
     if (!ptxas)
       return refuse("--emit=cubin: ptxas: expected in CUDA_HOME, PATH or "
                     "/usr/local/cuda/bin, found in none");
-    auto result =
-        ::flash::runPtxas(*ptxas, kernel->ptx, chipName, &output);
+    auto result = ::flash::runPtxas(*ptxas, kernel->ptx, chipName, &output);
     if (!result)
       return refuse(llvm::toString(result.takeError()));
   }
@@ -258,8 +257,8 @@ int main(int argc, char **argv) {
   context.printOpOnDiagnostic(false);
   // Remarks explain decisions; they are shown on request only.
   context.getDiagEngine().registerHandler([](Diagnostic &diagnostic) {
-    bool hide = diagnostic.getSeverity() == DiagnosticSeverity::Remark &&
-                !report;
+    bool hide =
+        diagnostic.getSeverity() == DiagnosticSeverity::Remark && !report;
     return success(hide);
   });
   return compile(context, sources);

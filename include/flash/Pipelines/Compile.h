@@ -1,7 +1,7 @@
 //===- Compile.h - Attention to PTX, in process -----------------*- C++ -*-===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
@@ -27,8 +27,10 @@ enum class CompileStage { Flash, Tile, Nvvm, Llvm };
 struct CompileOptions {
   /// A chip of ChipInfo.h with a lowering.
   std::string chip = "sm_80";
-  /// Overrides of the schedule, "key=value,...": tile_q, tile_k, warps,
-  /// stages_k, stages_v, query_in_registers.
+  /// Level of the optimisation ladder, by number or name; empty: the best for
+  /// the chip.
+  std::string level;
+  /// Overrides of single fields of `#flash.schedule`, "key=value,...".
   std::string schedule;
 };
 

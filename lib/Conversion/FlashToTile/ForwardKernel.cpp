@@ -90,6 +90,15 @@ private:
     return flash_tile::ReduceOp::create(b, tile({tileQ}, f32), kind, scores,
                                         /*axis=*/1);
   }
+  Value dot(Value lhs, Value rhs, Value accumulator, bool transposeB,
+            MathUnit unit) {
+    auto dot = flash_tile::DotOp::create(b, lhs, rhs, accumulator,
+                                         /*transpose_a=*/false, transposeB,
+                                         /*unit=*/nullptr);
+    if (unit == MathUnit::fma)
+      dot.setUnit(flash_tile::DotUnit::fma);
+    return dot;
+  }
   Value load(Value memref, ValueRange indices, ArrayRef<int64_t> shape) {
     Type element = cast<MemRefType>(memref.getType()).getElementType();
     return flash_tile::LoadOp::create(b, tile(shape, element), memref, indices);
@@ -156,9 +165,8 @@ void ForwardKernelBuilder::buildPrologue() {
 
 FailureOr<Value> ForwardKernelBuilder::buildScores(Value keyTile,
                                                    Value firstKey) {
-  Value scores = flash_tile::DotOp::create(
-      b, queryTile, keyTile, full({tileQ, tileK}, 0.0), /*transpose_a=*/false,
-      /*transpose_b=*/true);
+  Value scores = dot(queryTile, keyTile, full({tileQ, tileK}, 0.0),
+                     /*transposeB=*/true, schedule.getQk());
   if (!natural)
     return scores;
   scores = arith::MulFOp::create(b, scores, scaleTile);
@@ -254,9 +262,8 @@ ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
   Value valueTile =
       load(operands.value, {frame.batch, frame.keyHead, firstKey, frame.zero},
            {tileK, valueDim});
-  next.accumulator = flash_tile::DotOp::create(b, rounded, valueTile, rescaled,
-                                               /*transpose_a=*/false,
-                                               /*transpose_b=*/false);
+  next.accumulator = dot(rounded, valueTile, rescaled, /*transposeB=*/false,
+                         schedule.getPv());
   return next;
 }
 

@@ -7,7 +7,8 @@
 //
 // How the dialect's attributes are encoded, and which versions are read.
 //
-// Version 1.0 is the first. A later version that changes an encoding keeps
+// Version 1.0 is the first; 1.1 adds the steps of the ladder to the schedule. A
+// later version that changes an encoding keeps
 // reading the older one: `readAttribute` asks the reader for the version of
 // the file, and what cannot be told while reading is rewritten afterwards in
 // `upgradeFromVersion`. A golden file per version, in
@@ -21,12 +22,15 @@
 #include "mlir/Bytecode/BytecodeImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <array>
+
 using namespace mlir;
 using namespace mlir::flash;
 
 namespace {
 /// What an encoded attribute begins with. Numbers are never reused.
-enum AttributeCode : uint64_t { kCausal = 0, kSchedule = 1 };
+/// `kSchedule` is what 1.0 wrote; its steps are those of level 9.
+enum AttributeCode : uint64_t { kCausal = 0, kSchedule = 1, kStepSchedule = 2 };
 
 struct FlashBytecodeInterface : BytecodeDialectInterface {
   explicit FlashBytecodeInterface(Dialect *dialect)
@@ -68,13 +72,16 @@ struct FlashBytecodeInterface : BytecodeDialectInterface {
           return success();
         })
         .Case([&](ScheduleAttr schedule) {
-          writer.writeVarInt(kSchedule);
+          writer.writeVarInt(kStepSchedule);
           writer.writeOwnedString(schedule.getChip());
           for (int64_t number : {schedule.getLevel(), schedule.getTileQ(),
                                  schedule.getTileK(), schedule.getWarps(),
                                  schedule.getStagesK(), schedule.getStagesV()})
             writer.writeSignedVarInt(number);
           writer.writeVarInt(schedule.getQueryInRegisters());
+          writer.writeSignedVarInt(schedule.getTileV());
+          for (uint64_t step : encodeSteps(schedule))
+            writer.writeVarInt(step);
           return success();
         })
         .Default([](Attribute) { return failure(); });
@@ -88,10 +95,12 @@ struct FlashBytecodeInterface : BytecodeDialectInterface {
     case kCausal:
       return readCausal(reader);
     case kSchedule:
-      return readSchedule(reader);
+      return readSchedule(reader, /*hasSteps=*/false);
+    case kStepSchedule:
+      return readSchedule(reader, /*hasSteps=*/true);
     default:
       reader.emitError("flash attribute: expected a code of at most ")
-          << kSchedule << ", got " << code;
+          << kStepSchedule << ", got " << code;
       return {};
     }
   }
@@ -109,10 +118,22 @@ private:
     return CausalKindAttr::get(getContext(), *kind);
   }
 
-  Attribute readSchedule(DialectBytecodeReader &reader) const {
+  static std::array<uint64_t, 11> encodeSteps(ScheduleAttr schedule) {
+    auto code = [](auto value) { return static_cast<uint64_t>(value); };
+    return {code(schedule.getSoftmax()), code(schedule.getCopies()),
+            code(schedule.getReduce()),  code(schedule.getQk()),
+            code(schedule.getPv()),      code(schedule.getProbabilities()),
+            schedule.getLdmatrix(),      schedule.getSwizzle(),
+            schedule.getFoldScale(),     schedule.getDeferNormalisation(),
+            schedule.getSplitBands()};
+  }
+
+  Attribute readSchedule(DialectBytecodeReader &reader, bool hasSteps) const {
     StringRef chip;
-    int64_t numbers[6];
+    int64_t numbers[6], tileV = 0;
     uint64_t queryInRegisters;
+    // Level 9: online, async, shuffle, mma, mma, registers, and all the rest.
+    std::array<uint64_t, 11> steps = {1, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     if (failed(reader.readString(chip)))
       return {};
     for (int64_t &number : numbers)
@@ -120,10 +141,30 @@ private:
         return {};
     if (failed(reader.readVarInt(queryInRegisters)))
       return {};
-    return ScheduleAttr::getChecked([&] { return reader.emitError(); },
-                                    getContext(), chip, numbers[0], numbers[1],
-                                    numbers[2], numbers[3], numbers[4],
-                                    numbers[5], queryInRegisters != 0);
+    if (hasSteps) {
+      if (failed(reader.readSignedVarInt(tileV)))
+        return {};
+      for (uint64_t &step : steps)
+        if (failed(reader.readVarInt(step)))
+          return {};
+    }
+    std::optional<SoftmaxKind> softmax = symbolizeSoftmaxKind(steps[0]);
+    std::optional<CopyKind> copies = symbolizeCopyKind(steps[1]);
+    std::optional<LaneReduction> reduce = symbolizeLaneReduction(steps[2]);
+    std::optional<MathUnit> qk = symbolizeMathUnit(steps[3]);
+    std::optional<MathUnit> pv = symbolizeMathUnit(steps[4]);
+    std::optional<TileHome> probabilities = symbolizeTileHome(steps[5]);
+    if (!softmax || !copies || !reduce || !qk || !pv || !probabilities) {
+      reader.emitError("schedule: expected known steps, got ")
+          << llvm::ArrayRef(steps);
+      return {};
+    }
+    return ScheduleAttr::getChecked(
+        [&] { return reader.emitError(); }, getContext(), chip, numbers[0],
+        numbers[1], numbers[2], numbers[3], numbers[4], numbers[5],
+        queryInRegisters != 0, tileV, *softmax, *copies, *reduce, *qk, *pv,
+        *probabilities, steps[6] != 0, steps[7] != 0, steps[8] != 0,
+        steps[9] != 0, steps[10] != 0);
   }
 };
 } // namespace

@@ -55,12 +55,15 @@ Operation *FlashDialect::materializeConstant(OpBuilder &builder,
   return arith::ConstantOp::materialize(builder, value, type, loc);
 }
 
-/// Checks S1 to S6 of `#flash.schedule`.
-LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                   StringRef chip, int64_t level, int64_t tileQ,
-                                   int64_t tileK, int64_t warps,
-                                   int64_t stagesK, int64_t stagesV,
-                                   bool queryInRegisters) {
+/// Checks S1 to S7 of `#flash.schedule`. Which steps go together depends on the
+/// op and the chip: see selectSchedule().
+LogicalResult ScheduleAttr::verify(
+    function_ref<InFlightDiagnostic()> emitError, StringRef chip, int64_t level,
+    int64_t tileQ, int64_t tileK, int64_t warps, int64_t stagesK,
+    int64_t stagesV, bool /*queryInRegisters*/, int64_t tileV, SoftmaxKind,
+    CopyKind, LaneReduction, MathUnit /*qk*/, MathUnit /*pv*/, TileHome,
+    bool /*ldmatrix*/, bool /*swizzle*/, bool /*foldScale*/,
+    bool /*deferNormalisation*/, bool /*splitBands*/) {
   // S1
   if (chip.empty())
     return emitError() << "schedule chip: expected a name, got an empty string";
@@ -86,5 +89,9 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
       failed(checkRange("stages_k", stagesK, 1, 8)) ||
       failed(checkRange("stages_v", stagesV, 1, 8))) // S6
     return failure();
+  if (tileV < 0 || tileV % 16) // S7
+    return emitError() << "schedule tile_v: expected 0 or a positive multiple "
+                          "of 16, got "
+                       << tileV;
   return success();
 }

@@ -127,9 +127,10 @@ def FlashSelectSchedule : Pass<"flash-select-schedule"> {
   let description = [{
     Sets the attribute `schedule` of every `flash.attention` from the chip and
     the head dims. A schedule that the op has already is kept; each option
-    replaces one field of whichever it is. The result is checked against the
-    chip: shared memory of the CTA's buffers, and the registers that the
-    fragments need at least.
+    replaces one field of whichever it is; a level replaces all steps of the
+    ladder at once. The result is checked for steps that do not go together, and
+    against the chip: shared memory of the CTA's buffers, and the registers that
+    the fragments need at least.
 
     Needs: nothing. Leaves: a schedule on every op. Refuses, with an error:
     unknown chips, and known ones without a lowering, by name; head dims above
@@ -152,7 +153,10 @@ def FlashSelectSchedule : Pass<"flash-select-schedule"> {
            "Buffered tiles of V (0: not decided here)">,
     Option<"queryInRegisters", "query-in-registers", "int64_t", "-1",
            "Keep the fragments of Q in registers, 1 or 0 (-1: not decided "
-           "here)">
+           "here)">,
+    Option<"fields", "fields", "std::string", "\"\"",
+           "Any fields of #flash.schedule, such as "
+           "fields=copies=vector,reduce=tree">
   ];
 }
 

@@ -11,20 +11,35 @@
 #include "flash/Dialect/Flash/IR/Flash.h"
 
 #include <optional>
+#include <string>
 
 namespace mlir::flash {
 
 /// Fields of the schedule that somebody has decided; the others are chosen.
 struct ScheduleOverrides {
-  std::optional<int64_t> level, tileQ, tileK, warps, stagesK, stagesV;
+  std::optional<int64_t> level, tileQ, tileK, tileV, warps, stagesK, stagesV;
   std::optional<bool> queryInRegisters;
+  std::optional<SoftmaxKind> softmax;
+  std::optional<CopyKind> copies;
+  std::optional<LaneReduction> reduce;
+  std::optional<MathUnit> qk, pv;
+  std::optional<TileHome> probabilities;
+  std::optional<bool> ldmatrix, swizzle, foldScale, deferNormalisation,
+      splitBands;
+
+  /// Sets the field named `key` (as `#flash.schedule` spells it) from text;
+  /// returns what is wrong with either, or nothing.
+  std::optional<std::string> set(StringRef key, StringRef value);
+  /// The same for a list "key=value,...".
+  std::optional<std::string> parse(StringRef text);
 };
 
 /// The schedule of `op` on `chip` (sm_80, ...): the op's own one or the chosen
-/// one, with `overrides` in place of single fields. Emits an error on `op` and
+/// one, with `overrides` in place of single fields; a level in `overrides` that
+/// is not the op's own also replaces the own steps. Emits an error on `op` and
 /// fails where the chip is unknown or has no lowering, where the head dims have
-/// no schedule, and where the result does not fit the chip's shared memory or
-/// registers.
+/// no schedule, where steps do not go together, and where the result does not
+/// fit the chip's shared memory or registers.
 FailureOr<ScheduleAttr> selectSchedule(AttentionOp op, StringRef chip,
                                        const ScheduleOverrides &overrides = {});
 

@@ -93,4 +93,10 @@ def FlashTile_ReduceKind : I32EnumAttr<"ReduceKind", "reduction over one axis",
     [I32EnumAttrCase<"add", 0>, I32EnumAttrCase<"max", 1>]> {
   let cppNamespace = "::mlir::flash_tile";
 }
+
+def FlashTile_DotUnit : I32EnumAttr<"DotUnit", "units that compute a product",
+    [I32EnumAttrCase<"fma", 0>, I32EnumAttrCase<"mma", 1>]> {
+  let cppNamespace = "::mlir::flash_tile";
+}
+
 #endif // FLASH_DIALECT_FLASHTILE_IR_FLASHTILEATTRS_TD

@@ -254,6 +254,11 @@ def FlashTile_DotOp : FlashTile_Op<"dot", [
     is not transposed may have more columns than the accumulator (its rows are
     padded to 16-byte chunks): the further ones are not read.
 
+    `unit` says where it is to be computed: on tensor cores (`mma`, also where
+    nothing is said) or on the FP32 units (`fma`). It is a wish that
+    `--flash-tile-assign-layouts` turns into the accumulator's layout; a dot
+    with a layout is what that layout says.
+
     Constraints: T12 (extents and element types agree), T13 (if the accumulator
     has an mma or wgmma layout: depth a multiple of 32 bytes, f32 or f16
     accumulator, register operands as the instruction reads them).
@@ -271,10 +276,11 @@ def FlashTile_DotOp : FlashTile_Op<"dot", [
   }];
   let arguments = (ins FlashTile_DotOperand:$a, FlashTile_DotOperand:$b,
                        FlashTile_Tile:$accumulator,
-                       UnitAttr:$transpose_a, UnitAttr:$transpose_b);
+                       UnitAttr:$transpose_a, UnitAttr:$transpose_b,
+                       OptionalAttr<FlashTile_DotUnit>:$unit);
   let results = (outs FlashTile_Tile:$result);
   let assemblyFormat = [{
-    $a `,` $b `,` $accumulator attr-dict
+    $a `,` $b `,` $accumulator (`on` $unit^)? attr-dict
     `:` qualified(type($a)) `,` qualified(type($b)) `,` qualified(type($accumulator))
   }];
   let hasVerifier = 1;
