@@ -188,10 +188,12 @@ std::optional<std::string> checkLevel(StringRef level) {
       message += " " + getLevelName(i).str();
     return message + ", got '" + level.str() + "'";
   }
-  if (*number != kTunedLevel)
-    return "level: " + std::to_string(*number) + " (" +
-           getLevelName(*number).str() +
-           ") is not yet lowered; expected 9 (tuned)";
+  std::string name =
+      std::to_string(*number) + " (" + getLevelName(*number).str() + ")";
+  if (*number > kTunedLevel)
+    return "level: " + name + " is not yet lowered; expected at most 9 (tuned)";
+  if (std::optional<std::string> message = checkLowered(getSteps(*number)))
+    return "level: " + name + ": " + *message;
   return std::nullopt;
 }
 

@@ -96,9 +96,14 @@ static LogicalResult checkOperands(AttentionOp op) {
     return op.emitOpError() << "output element type: expected "
                             << op.getQueryType().getElementType()
                             << " (as query) or f32, got " << element;
-  if (!op.getScheduleAttr())
+  ScheduleAttr schedule = op.getScheduleAttr();
+  if (!schedule)
     return op.emitOpError("schedule: expected one (run --flash-select-schedule "
                           "first), got none");
+  if (schedule.getTileV() && op.getValueDim() % schedule.getTileV())
+    return op.emitOpError()
+           << "tile_v: expected a divisor of the value head "
+           << "dim " << op.getValueDim() << ", got " << schedule.getTileV();
   return success();
 }
 
@@ -229,6 +234,8 @@ LogicalResult KernelSignature::build() {
     kernel.setArgAttrs(number, dictionary);
   ScheduleAttr schedule = op.getScheduleAttr();
   std::string rows = "ceildiv(sq, " + std::to_string(schedule.getTileQ()) + ")";
+  if (int64_t slices = getNumValueSlices(op); slices > 1)
+    rows += " * " + std::to_string(slices);
   kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(),
                   builder.getUnitAttr());
   kernel.setKnownBlockSizeAttr(builder.getDenseI32ArrayAttr(

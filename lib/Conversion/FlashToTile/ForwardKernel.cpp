@@ -6,13 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 //
-// One CTA computes tile_q rows of one head of one batch entry. Keys are visited
-// in tiles, from the last live one to the first: only the first iteration can
-// then reach past the last key.
+// One CTA computes tile_q rows, and all columns or a slice of tile_v, of one
+// head of one batch entry. Keys are visited in tiles, from the last live one to
+// the first: only the first iteration can then reach past the last key.
 //
-// Two forms of the online softmax. With a positive scale and no score region
-// the maximum of the raw products q.k is carried, and scale and log2(e) are
-// one factor c of the exponent:
+// Two forms of the online softmax. With a positive scale and no score region,
+// and fold_scale, the maximum of the raw products q.k is carried, and scale and
+// log2(e) are one factor c of the exponent:
 //
 //   p = exp2(s * c - m * c),  lse = (m * c + log2(l)) * ln2
 //
@@ -20,6 +20,12 @@
 // the factor log2(e), so that scores near -FLT_MAX do not overflow:
 //
 //   p = exp2((s - m) * log2e),  lse = m + log2(l) * ln2
+//
+// The output is carried unnormalised, O = O * alpha + P V with alpha the factor
+// by which the maximum has moved, and divided by the sum l behind the loop; or,
+// without defer_normalisation, as FlashAttention-1 has it:
+//
+//   O = (O * l_old * alpha + P V) / l_new
 //
 //===----------------------------------------------------------------------===//
 
@@ -44,7 +50,7 @@ static constexpr double kLn2 = 0.69314718055994531;
 
 namespace {
 
-/// State of the online softmax: unnormalised output, row maximum, row sum.
+/// State of the online softmax: output, row maximum, row sum.
 struct SoftmaxState {
   Value accumulator, maximum, sum;
 };
@@ -55,9 +61,11 @@ public:
                        const ForwardOperands &operands)
       : b(op.getLoc(), outer), op(op), operands(operands),
         schedule(op.getScheduleAttr()), tileQ(schedule.getTileQ()),
-        tileK(schedule.getTileK()), f32(b.getF32Type()),
+        tileK(schedule.getTileK()),
+        tileV(op.getValueDim() / getNumValueSlices(op)), f32(b.getF32Type()),
         frame(b, op, operands) {
-    natural = op.hasScoreRegion() || op.getScaleOrDefault() <= 0.0f;
+    natural = op.hasScoreRegion() || op.getScaleOrDefault() <= 0.0f ||
+              !schedule.getFoldScale();
   }
 
   LogicalResult build();
@@ -121,13 +129,16 @@ private:
   /// Builds `value` in an scf.if that runs without masks where `isFull`.
   FailureOr<Value> unlessFull(Value value,
                               llvm::function_ref<FailureOr<Value>()> partial);
+  /// A row may have seen no key: all masked, or of score -inf.
+  bool mayBeDead() { return !tiles->isAllFull() || op.hasScoreRegion(); }
+  Value invertSum(Value sum);
   void buildEpilogue();
 
   ImplicitLocOpBuilder b;
   AttentionOp op;
   const ForwardOperands &operands;
   ScheduleAttr schedule;
-  int64_t tileQ, tileK;
+  int64_t tileQ, tileK, tileV;
   Type f32;
   /// Scores are in natural units, see above.
   bool natural;
@@ -153,7 +164,7 @@ void ForwardKernelBuilder::buildPrologue() {
   ranges = analyzeMask(op.getMask(), frame.getTiling());
   for (const auto &[loc, text] : ranges.remarks)
     emitRemark(loc) << text;
-  frame.build(/*longestFirst=*/ranges.growsWithQuery());
+  frame.build(/*longestFirst=*/ranges.growsWithQuery(), getNumValueSlices(op));
   tiles = std::make_unique<AnalyzedKeyTiles>(
       b, ranges,
       [&](const MaskSymbol &symbol) { return frame.getSymbol(symbol); });
@@ -207,15 +218,15 @@ FailureOr<SoftmaxState>
 ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
   Value tileNumber = tiles->buildTileNumber(b, iteration);
   Value firstKey = arith::MulIOp::create(b, tileNumber, index(tileK));
-  int64_t headDim = op.getHeadDim(), valueDim = op.getValueDim();
 
   Value keyTile =
       load(operands.key, {frame.batch, frame.keyHead, firstKey, frame.zero},
-           {tileK, headDim});
+           {tileK, op.getHeadDim()});
   FailureOr<Value> scores = buildScores(keyTile, firstKey);
   if (failed(scores))
     return failure();
-  isFull = tiles->buildIsFull(b, iteration);
+  isFull =
+      schedule.getSplitBands() ? tiles->buildIsFull(b, iteration) : Value();
   FailureOr<Value> masked =
       unlessFull(*scores, [&] { return buildMasked(*scores, firstKey); });
   if (failed(masked))
@@ -255,21 +266,30 @@ ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
   SoftmaxState next;
   next.maximum = maximum;
   Value tileSum = reduce(flash_tile::ReduceKind::add, probabilities);
-  next.sum = math::FmaOp::create(b, state.sum, rescale, tileSum);
+  Value factor = rescale;
+  if (schedule.getDeferNormalisation()) {
+    next.sum = math::FmaOp::create(b, state.sum, rescale, tileSum);
+  } else {
+    factor = arith::MulFOp::create(b, state.sum, rescale);
+    next.sum = arith::AddFOp::create(b, factor, tileSum);
+  }
   Value rounded = round(probabilities, operands.value);
   Value rescaled =
-      arith::MulFOp::create(b, state.accumulator, expand(rescale, valueDim));
-  Value valueTile =
-      load(operands.value, {frame.batch, frame.keyHead, firstKey, frame.zero},
-           {tileK, valueDim});
-  next.accumulator = dot(rounded, valueTile, rescaled, /*transposeB=*/false,
-                         schedule.getPv());
+      arith::MulFOp::create(b, state.accumulator, expand(factor, tileV));
+  Value valueTile = load(
+      operands.value, {frame.batch, frame.keyHead, firstKey, frame.firstColumn},
+      {tileK, tileV});
+  next.accumulator =
+      dot(rounded, valueTile, rescaled, /*transposeB=*/false, schedule.getPv());
+  if (!schedule.getDeferNormalisation())
+    next.accumulator = arith::MulFOp::create(
+        b, next.accumulator, expand(invertSum(next.sum), tileV));
   return next;
 }
 
 LogicalResult ForwardKernelBuilder::buildLoop() {
   SmallVector<Value> initial{
-      full({tileQ, op.getValueDim()}, 0.0),
+      full({tileQ, tileV}, 0.0),
       full({tileQ}, -std::numeric_limits<double>::infinity()),
       full({tileQ}, 0.0)};
   auto loop = scf::ForOp::create(b, frame.zero, tiles->getIterations(),
@@ -298,24 +318,26 @@ LogicalResult ForwardKernelBuilder::buildLoop() {
 // Epilogue
 //===----------------------------------------------------------------------===//
 
-/// O = accumulator / sum and the log-sum-exp; 0 and -inf where no key was seen.
-void ForwardKernelBuilder::buildEpilogue() {
+/// 1 / sum of each row; 0 where no key was seen, whose sum is 0.
+Value ForwardKernelBuilder::invertSum(Value sum) {
   Value nothing = full({tileQ}, 0.0);
   Value isDead;
-  if (!tiles->isAllFull())
-    isDead = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, result.sum,
-                                   nothing);
-  auto unlessDead = [&](Value dead, Value alive) -> Value {
-    return isDead ? arith::SelectOp::create(b, isDead, dead, alive).getResult()
-                  : alive;
-  };
-  Value inverse = arith::DivFOp::create(b, full({tileQ}, 1.0), result.sum);
-  inverse = unlessDead(nothing, inverse);
-  Value output = arith::MulFOp::create(b, result.accumulator,
-                                       expand(inverse, op.getValueDim()));
+  if (mayBeDead())
+    isDead = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, sum, nothing);
+  Value inverse = arith::DivFOp::create(b, full({tileQ}, 1.0), sum);
+  return isDead ? arith::SelectOp::create(b, isDead, nothing, inverse)
+                : inverse;
+}
+
+/// O and the log-sum-exp; 0 and -inf where no key was seen.
+void ForwardKernelBuilder::buildEpilogue() {
+  Value output = result.accumulator;
+  if (schedule.getDeferNormalisation())
+    output =
+        arith::MulFOp::create(b, output, expand(invertSum(result.sum), tileV));
   flash_tile::StoreOp::create(
       b, round(output, operands.output), operands.output,
-      ValueRange{frame.batch, frame.head, frame.firstQuery, frame.zero});
+      ValueRange{frame.batch, frame.head, frame.firstQuery, frame.firstColumn});
   if (!operands.lse)
     return;
   Value logarithm = math::Log2Op::create(b, result.sum);
@@ -327,8 +349,20 @@ void ForwardKernelBuilder::buildEpilogue() {
     lse = math::FmaOp::create(b, result.maximum, factorRow, logarithm);
     lse = arith::MulFOp::create(b, lse, ln2);
   }
-  lse =
-      unlessDead(full({tileQ}, -std::numeric_limits<double>::infinity()), lse);
+  if (mayBeDead()) {
+    Value isDead = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ,
+                                         result.sum, full({tileQ}, 0.0));
+    Value lowest = full({tileQ}, -std::numeric_limits<double>::infinity());
+    lse = arith::SelectOp::create(b, isDead, lowest, lse);
+  }
+  // All slices know it, one says it.
+  OpBuilder::InsertionGuard guard(b);
+  if (frame.slice) {
+    Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq,
+                                          frame.slice, frame.zero);
+    auto branch = scf::IfOp::create(b, isFirst, /*withElseRegion=*/false);
+    b.setInsertionPointToStart(branch.thenBlock());
+  }
   flash_tile::StoreOp::create(
       b, lse, operands.lse,
       ValueRange{frame.batch, frame.head, frame.firstQuery});
@@ -354,6 +388,11 @@ LogicalResult ForwardKernelBuilder::build() {
   buildEpilogue();
   gpu::ReturnOp::create(b);
   return success();
+}
+
+int64_t mlir::flash::getNumValueSlices(AttentionOp op) {
+  int64_t tileV = op.getScheduleAttr().getTileV();
+  return tileV ? op.getValueDim() / tileV : 1;
 }
 
 LogicalResult mlir::flash::buildForwardKernel(OpBuilder &builder,

@@ -26,6 +26,9 @@ struct ForwardOperands {
   SmallVector<Value> captures;
 };
 
+/// CTAs that share the columns of V and O: dv / tile_v of the schedule.
+int64_t getNumValueSlices(AttentionOp op);
+
 /// Writes the body of `kernel`'s entry block, up to and with gpu.return, for
 /// `op`, whose modifiers are expanded and whose schedule is set. Fails with a
 /// diagnostic where a region has no form on tiles.

@@ -49,9 +49,17 @@ MaskTiling KernelFrame::getTiling() const {
   return tiling;
 }
 
-void KernelFrame::build(bool longestFirst) {
+void KernelFrame::build(bool longestFirst, int64_t slices) {
   zero = index(0);
   Value block = gpu::BlockIdOp::create(b, gpu::Dimension::x);
+  firstColumn = zero;
+  if (slices > 1) {
+    // Slices of the same rows side by side: they read the same Q and K.
+    slice = arith::RemUIOp::create(b, block, index(slices));
+    block = arith::DivUIOp::create(b, block, index(slices));
+    firstColumn =
+        arith::MulIOp::create(b, slice, index(op.getValueDim() / slices));
+  }
   head = gpu::BlockIdOp::create(b, gpu::Dimension::y);
   batch = gpu::BlockIdOp::create(b, gpu::Dimension::z);
   queries = size(operands.query, 2);

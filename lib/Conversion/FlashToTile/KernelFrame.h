@@ -30,8 +30,8 @@ public:
               const ForwardOperands &operands);
 
   /// Builds sizes and place of the CTA. With `longestFirst` the CTAs with low
-  /// numbers own the last rows.
-  void build(bool longestFirst);
+  /// numbers own the last rows. `slices` CTAs share the columns of V and O.
+  void build(bool longestFirst, int64_t slices);
 
   /// The problem and the tiles of the schedule, for the mask analysis.
   MaskTiling getTiling() const;
@@ -49,6 +49,9 @@ public:
   FailureOr<Value> buildKeep(Value firstKey, bool inKeys);
 
   Value zero, batch, head, keyHead, queries, keys, firstQuery;
+  /// Number of the CTA's slice of V's columns, null where there is one only, and
+  /// its first column.
+  Value slice, firstColumn;
 
 private:
   Value index(int64_t value);

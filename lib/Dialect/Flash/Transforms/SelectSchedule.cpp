@@ -7,6 +7,7 @@
 
 #include "flash/Dialect/Flash/Transforms/SelectSchedule.h"
 
+#include "ScheduleTables.h"
 #include "flash/Dialect/Flash/Transforms/Ladder.h"
 #include "flash/Dialect/Flash/Transforms/Passes.h"
 #include "flash/Target/ChipInfo.h"
@@ -111,64 +112,6 @@ std::optional<std::string> ScheduleOverrides::parse(StringRef text) {
 }
 
 //===----------------------------------------------------------------------===//
-// The table
-//===----------------------------------------------------------------------===//
-
-namespace {
-
-/// One choice: for the chip named, or any where the name is empty, and for head
-/// dims d and dv up to `maxDim`.
-struct TableEntry {
-  std::string_view chip;
-  int64_t maxDim;
-  int64_t tileQ, tileK, warps, stagesK, stagesV;
-  bool queryInRegisters;
-};
-
-/// The first entry that matches is taken. Found by compiling every candidate
-/// for causal and windowed masks at dynamic sizes and none at static ones, and
-/// keeping what ptxas 13.0 assembles with no spill; among those, in this order:
-/// most query rows per warp (K and V are read from shared memory once per warp:
-/// 32 rows read half the bytes per FLOP of 16), at least eight warps per SM
-/// (two CTAs of four, or one of eight), most keys per iteration (fewer barriers
-/// and rescalings). All stages are 1: two CTAs per SM hide a copy behind each
-/// other's arithmetic, and two stages would leave room for one.
-///
-/// A thread holds tileQ * dv / (32 * warps) f32 of the accumulator and
-/// tileQ * tileK / (32 * warps) of the scores; registers and CTAs per SM are
-/// those of the causal kernel at dynamic sizes.
-constexpr TableEntry kTable[] = {
-    // 64 + 64; 231 registers, 2 CTAs. 80 keys fit as well, but do not divide
-    // the sequence lengths people use.
-    {"", 64, 128, 64, 4, 1, 1, false},
-    // 80 + 64; 239 registers, 2 CTAs.
-    {"", 80, 128, 64, 4, 1, 1, false},
-    // 96 + 64 spills 16 to 48 bytes but on sm_90; 96 + 48: 243 registers, 2
-    // CTAs.
-    {"sm_90", 96, 128, 64, 4, 1, 1, false},
-    {"", 96, 128, 48, 4, 1, 1, false},
-    // 128 + 32; 255 registers, 2 CTAs. 48 keys spill 44 to 140 bytes, 64 keys
-    // 76
-    // to 168. The others without a spill, 64 x 64 / 4 warps and 128 x 64 / 8,
-    // have 16 rows per warp.
-    {"", 128, 128, 32, 4, 1, 1, false},
-    // From here on 32 rows per warp do not fit. 96 + 32; 229 registers, 72 KiB:
-    // 2 CTAs where an SM has 164 KiB or more, else eight warps in one.
-    {"sm_86", 192, 128, 64, 8, 1, 1, false},
-    {"sm_89", 192, 128, 64, 8, 1, 1, false},
-    {"", 192, 64, 64, 4, 1, 1, false},
-    // 112 + 32; 245 registers, 84 to 112 KiB.
-    {"sm_80", 224, 128, 64, 8, 1, 1, false},
-    // 128 + 16 to 128 + 32; 237 to 253 registers, 80 to 96 KiB.
-    {"sm_80", 256, 64, 48, 4, 1, 1, false},
-    {"sm_86", 256, 128, 32, 8, 1, 1, false},
-    {"sm_89", 256, 128, 32, 8, 1, 1, false},
-    {"", 256, 64, 64, 4, 1, 1, false},
-};
-
-} // namespace
-
-//===----------------------------------------------------------------------===//
 // Costs
 //===----------------------------------------------------------------------===//
 
@@ -179,22 +122,37 @@ static int64_t elementBytes(ShapedType type) {
   return llvm::divideCeil(type.getElementTypeBitWidth(), 8);
 }
 
+/// Columns of V and O that a CTA computes.
+static int64_t getSliceColumns(AttentionOp op, ScheduleAttr schedule) {
+  return schedule.getTileV() ? schedule.getTileV() : op.getValueDim();
+}
+
 int64_t mlir::flash::getSharedBytes(AttentionOp op, ScheduleAttr schedule) {
+  int64_t tileQ = schedule.getTileQ(), tileK = schedule.getTileK();
+  int64_t columns = padded(getSliceColumns(op, schedule));
   int64_t queryRow = padded(op.getHeadDim()) * elementBytes(op.getQueryType());
   int64_t keyRow = padded(op.getHeadDim()) * elementBytes(op.getKeyType());
-  int64_t valueRow = padded(op.getValueDim()) * elementBytes(op.getValueType());
-  int64_t outputRow =
-      padded(op.getValueDim()) * elementBytes(op.getOutputType());
-  int64_t inputs = schedule.getTileQ() * queryRow +
-                   schedule.getTileK() * (schedule.getStagesK() * keyRow +
-                                          schedule.getStagesV() * valueRow);
-  return std::max(inputs, schedule.getTileQ() * outputRow);
+  int64_t valueRow = columns * elementBytes(op.getValueType());
+  int64_t outputRow = columns * elementBytes(op.getOutputType());
+  int64_t inputs =
+      tileQ * queryRow + tileK * (schedule.getStagesK() * keyRow +
+                                  schedule.getStagesV() * valueRow);
+  if (schedule.getProbabilities() == TileHome::shared) {
+    // P in V's type, and, where the products' accumulators are spread over the
+    // lanes as the softmax is not, S and two row statistics in f32.
+    inputs += tileQ * tileK * elementBytes(op.getValueType());
+    if (schedule.getQk() == MathUnit::mma)
+      inputs += tileQ * tileK * 4;
+    if (schedule.getPv() == MathUnit::mma)
+      inputs += 2 * tileQ * 4;
+  }
+  return std::max(inputs, tileQ * outputRow);
 }
 
 int64_t mlir::flash::getFragmentRegisters(AttentionOp op,
                                           ScheduleAttr schedule) {
   int64_t threads = 32 * schedule.getWarps();
-  int64_t elements = op.getValueDim() + schedule.getTileK();
+  int64_t elements = getSliceColumns(op, schedule) + schedule.getTileK();
   // Two 16-bit elements of Q share a register.
   if (schedule.getQueryInRegisters())
     elements += padded(op.getHeadDim()) / 2;
@@ -213,12 +171,29 @@ static std::string listChips(bool loweredOnly) {
   return text;
 }
 
+/// The widest slice of at most `most` columns that divides `columns`, as
+/// `tile_v` says it: 0 for all of them, also where none divides.
+static int64_t divideColumns(int64_t columns, int64_t most) {
+  for (int64_t slice = most / 16 * 16; slice > 0 && slice < columns;
+       slice -= 16)
+    if (columns % slice == 0)
+      return slice;
+  return 0;
+}
+
 static LogicalResult checkSchedule(AttentionOp op, ScheduleAttr schedule,
                                    const ::flash::ChipInfo &chip) {
   if (std::optional<std::string> message =
           checkSteps(LadderSteps::of(schedule), schedule.getStagesK(),
                      schedule.getStagesV()))
     return op.emitOpError() << *message;
+  if (std::optional<std::string> message =
+          checkLowered(LadderSteps::of(schedule)))
+    return op.emitOpError() << *message;
+  if (schedule.getTileV() && op.getValueDim() % schedule.getTileV())
+    return op.emitOpError()
+           << "tile_v: expected a divisor of the value head "
+           << "dim " << op.getValueDim() << ", got " << schedule.getTileV();
   int64_t rows = 16 * schedule.getWarps();
   if (schedule.getTileQ() % rows != 0)
     return op.emitOpError() << "tile_q: expected a multiple of " << rows
@@ -260,9 +235,10 @@ mlir::flash::selectSchedule(AttentionOp op, StringRef chipName,
                             << " (as asked for), got " << own.getChip();
   const int64_t level =
       overrides.level.value_or(own ? own.getLevel() : kTunedLevel);
-  if (level != kTunedLevel)
-    return op.emitOpError() << "level: expected " << kTunedLevel
-                            << " (others are not yet lowered), got " << level;
+  if (level > kTunedLevel)
+    return op.emitOpError() << "level: " << level << " (" << getLevelName(level)
+                            << ") is not yet lowered, "
+                            << "expected at most " << kTunedLevel;
   LadderSteps steps =
       own && own.getLevel() == level ? LadderSteps::of(own) : getSteps(level);
   auto step = [](auto &field, const auto &asked) {
@@ -280,42 +256,48 @@ mlir::flash::selectSchedule(AttentionOp op, StringRef chipName,
   step(steps.foldScale, overrides.foldScale);
   step(steps.deferNormalisation, overrides.deferNormalisation);
   step(steps.splitBands, overrides.splitBands);
-  if (!(steps == getSteps(kTunedLevel)) || overrides.tileV.value_or(0))
-    return op.emitOpError() << "steps: expected those of level " << kTunedLevel
-                            << " (others are not yet lowered)";
   int64_t dim = std::max(op.getHeadDim(), op.getValueDim());
-  const TableEntry *entry = llvm::find_if(kTable, [&](const TableEntry &entry) {
-    return (entry.chip.empty() || entry.chip == chip->name) &&
-           dim <= entry.maxDim;
-  });
-  if (entry == std::end(kTable))
-    return op.emitOpError() << (op.getHeadDim() == dim ? "query" : "value")
-                            << " head dim: expected at most "
-                            << std::end(kTable)[-1].maxDim << ", got " << dim;
+  const ScheduleEntry *entry = findScheduleEntry(level, chip->name, dim);
+  if (!entry)
+    return op.emitOpError()
+           << (op.getHeadDim() == dim ? "query" : "value")
+           << " head dim: expected at most " << kMaxHeadDim << ", got " << dim;
 
   auto choose = [](std::optional<int64_t> asked, std::optional<int64_t> owned,
                    int64_t chosen) {
     return asked ? *asked : owned.value_or(chosen);
   };
+  // Sizes of the op's own schedule were chosen for its own level.
+  const bool keeps = own && own.getLevel() == level;
   auto ofOwn = [&](int64_t (ScheduleAttr::*get)()
                        const) -> std::optional<int64_t> {
-    return own ? std::optional<int64_t>((own.*get)()) : std::nullopt;
+    return keeps ? std::optional<int64_t>((own.*get)()) : std::nullopt;
   };
-  auto schedule = ScheduleAttr::getChecked(
-      [&] { return op.emitOpError(); }, op.getContext(), chipName, level,
-      choose(overrides.tileQ, ofOwn(&ScheduleAttr::getTileQ), entry->tileQ),
-      choose(overrides.tileK, ofOwn(&ScheduleAttr::getTileK), entry->tileK),
-      choose(overrides.warps, ofOwn(&ScheduleAttr::getWarps), entry->warps),
-      choose(overrides.stagesK, ofOwn(&ScheduleAttr::getStagesK),
-             entry->stagesK),
-      choose(overrides.stagesV, ofOwn(&ScheduleAttr::getStagesV),
-             entry->stagesV),
-      overrides.queryInRegisters.value_or(own ? own.getQueryInRegisters()
-                                              : entry->queryInRegisters),
-      choose(overrides.tileV, ofOwn(&ScheduleAttr::getTileV), 0), steps.softmax,
-      steps.copies, steps.reduce, steps.qk, steps.pv, steps.probabilities,
-      steps.ldmatrix, steps.swizzle, steps.foldScale, steps.deferNormalisation,
-      steps.splitBands);
+  auto build = [&](int64_t stagesK, int64_t stagesV) {
+    return ScheduleAttr::getChecked(
+        [&] { return op.emitOpError(); }, op.getContext(), chipName, level,
+        choose(overrides.tileQ, ofOwn(&ScheduleAttr::getTileQ), entry->tileQ),
+        choose(overrides.tileK, ofOwn(&ScheduleAttr::getTileK), entry->tileK),
+        choose(overrides.warps, ofOwn(&ScheduleAttr::getWarps), entry->warps),
+        choose(overrides.stagesK, ofOwn(&ScheduleAttr::getStagesK), stagesK),
+        choose(overrides.stagesV, ofOwn(&ScheduleAttr::getStagesV), stagesV),
+        overrides.queryInRegisters.value_or(keeps ? own.getQueryInRegisters()
+                                                  : entry->queryInRegisters),
+        choose(overrides.tileV, ofOwn(&ScheduleAttr::getTileV),
+               divideColumns(op.getValueDim(), entry->tileV)),
+        steps.softmax, steps.copies, steps.reduce, steps.qk, steps.pv,
+        steps.probabilities, steps.ldmatrix, steps.swizzle, steps.foldScale,
+        steps.deferNormalisation, steps.splitBands);
+  };
+  // Only copies that run ahead need a second stage. Two of both operands where
+  // they fit, else of K alone, which is needed first.
+  const bool ahead = steps.copies == CopyKind::async;
+  ScheduleAttr schedule =
+      build(ahead ? entry->stagesK : 1, ahead ? entry->stagesV : 1);
+  for (auto [stagesK, stagesV] : {std::pair(entry->stagesK, int64_t(1)),
+                                  std::pair(int64_t(1), int64_t(1))})
+    if (ahead && schedule && getSharedBytes(op, schedule) > chip->sharedPerCTA)
+      schedule = build(stagesK, stagesV);
   if (!schedule || failed(checkSchedule(op, schedule, *chip)))
     return failure();
   return schedule;

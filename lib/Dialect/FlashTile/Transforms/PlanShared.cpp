@@ -263,9 +263,9 @@ LogicalResult mlir::flash_tile::planShared(FunctionOpInterface func,
   if (func.isExternal())
     return success();
   std::string where;
-  if (auto schedule =
-          func->getAttrOfType<flash::ScheduleAttr>("flash_tile.schedule");
-      schedule && !limit) {
+  auto schedule =
+      func->getAttrOfType<flash::ScheduleAttr>("flash_tile.schedule");
+  if (schedule && !limit) {
     const ::flash::ChipInfo *chip = ::flash::findChip(schedule.getChip());
     if (!chip)
       return func->emitError() << "shared memory: expected a known chip, got "
@@ -273,7 +273,8 @@ LogicalResult mlir::flash_tile::planShared(FunctionOpInterface func,
     limit = chip->sharedPerCTA;
     where = (" on " + schedule.getChip()).str();
   }
-  assignSwizzles(func);
+  if (!schedule || schedule.getSwizzle())
+    assignSwizzles(func);
   const int64_t total = SharedPlanner(func).run();
   if (limit && total > *limit)
     return func->emitError() << "shared memory: expected at most " << *limit

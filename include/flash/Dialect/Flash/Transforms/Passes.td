@@ -134,8 +134,11 @@ def FlashSelectSchedule : Pass<"flash-select-schedule"> {
 
     Needs: nothing. Leaves: a schedule on every op. Refuses, with an error:
     unknown chips, and known ones without a lowering, by name; head dims above
-    256; levels other than 9; a `tile_q` that does not give every warp a multiple
-    of 16 rows; tiles that do not fit.
+    256; levels above 9 and steps without a lowering, by name; steps that do not
+    go together (see `checkSteps`); a `tile_q` that does not give every warp a
+    multiple of 16 rows; a `tile_v` that does not divide dv; tiles that do not
+    fit. Stages that nobody asked for are two where the level has two and they
+    fit, else two of K alone, else one.
   }];
   let options = [
     Option<"chip", "chip", "std::string", "\"sm_80\"", "Target chip">,

@@ -1,0 +1,78 @@
+//===- ScheduleTables.cpp - Tiles, warps and stages per chip --------------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The first entry of a table that matches is taken.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ScheduleTables.h"
+
+#include "llvm/ADT/ArrayRef.h"
+
+using namespace mlir;
+using namespace mlir::flash;
+
+/// Level 9. Found by compiling every candidate for
+/// causal and windowed masks at dynamic sizes and none at static ones, and
+/// keeping what ptxas 13.0 assembles with no spill; among those, in this order:
+/// most query rows per warp (K and V are read from shared memory once per warp:
+/// 32 rows read half the bytes per FLOP of 16), at least eight warps per SM
+/// (two CTAs of four, or one of eight), most keys per iteration (fewer barriers
+/// and rescalings). All stages are 1: two CTAs per SM hide a copy behind each
+/// other's arithmetic, and two stages would leave room for one.
+///
+/// A thread holds tileQ * dv / (32 * warps) f32 of the accumulator and
+/// tileQ * tileK / (32 * warps) of the scores; registers and CTAs per SM are
+/// those of the causal kernel at dynamic sizes.
+constexpr ScheduleEntry kTuned[] = {
+    // 64 + 64; 231 registers, 2 CTAs. 80 keys fit as well, but do not divide
+    // the sequence lengths people use.
+    {"", 64, 128, 64, 0, 4, 1, 1, false},
+    // 80 + 64; 239 registers, 2 CTAs.
+    {"", 80, 128, 64, 0, 4, 1, 1, false},
+    // 96 + 64 spills 16 to 48 bytes but on sm_90; 96 + 48: 243 registers, two.
+    {"sm_90", 96, 128, 64, 0, 4, 1, 1, false},
+    {"", 96, 128, 48, 0, 4, 1, 1, false},
+    // 128 + 32; 255 registers, 2 CTAs. 48 keys spill 44 to 140 bytes, 64 keys
+    // 76 to 168. The others without a spill, 64 x 64 / 4 warps and 128 x 64 / 8
+    // warps, have 16 rows per warp.
+    {"", 128, 128, 32, 0, 4, 1, 1, false},
+    // From here on 32 rows per warp do not fit. 96 + 32; 229 registers, 72 KiB:
+    // 2 CTAs where an SM has 164 KiB or more, else eight warps in one.
+    {"sm_86", 192, 128, 64, 0, 8, 1, 1, false},
+    {"sm_89", 192, 128, 64, 0, 8, 1, 1, false},
+    {"", 192, 64, 64, 0, 4, 1, 1, false},
+    // 112 + 32; 245 registers, 84 to 112 KiB.
+    {"sm_80", 224, 128, 64, 0, 8, 1, 1, false},
+    // 128 + 16 to 128 + 32; 237 to 253 registers, 80 to 96 KiB.
+    {"sm_80", 256, 64, 48, 0, 4, 1, 1, false},
+    {"sm_86", 256, 128, 32, 0, 8, 1, 1, false},
+    {"sm_89", 256, 128, 32, 0, 8, 1, 1, false},
+    {"", 256, 64, 64, 0, 4, 1, 1, false},
+};
+
+/// Levels 5 to 8: 16 rows per warp, two stages of K and V.
+constexpr ScheduleEntry kTensorCores[] = {
+    {"", 128, 64, 64, 0, 4, 2, 2, false},
+    {"", 192, 64, 32, 96, 4, 2, 2, false},
+    {"", 256, 64, 32, 128, 4, 2, 2, false},
+};
+
+static llvm::ArrayRef<ScheduleEntry> getTable(int64_t level) {
+  if (level >= 9)
+    return kTuned;
+  return kTensorCores;
+}
+
+const ScheduleEntry *mlir::flash::findScheduleEntry(int64_t level,
+                                                    std::string_view chip,
+                                                    int64_t dim) {
+  for (const ScheduleEntry &entry : getTable(level))
+    if ((entry.chip.empty() || entry.chip == chip) && dim <= entry.maxDim)
+      return &entry;
+  return nullptr;
+}
