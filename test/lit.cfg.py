@@ -101,6 +101,7 @@ flash_tools = [
     "flashc",
     "flash-run",
     "flash-emulate",
+    "flash-ladder",
     "flash-lsp-server",
     "flash-fuzz",
     "flash-ptx-fuzz",

@@ -241,13 +241,18 @@ Report flash::emu::launch(const Module &module, std::string_view kernel,
   }
 
   uint64_t clusters = product(config.grid) / product(config.cluster);
+  for (uint64_t number : config.only)
+    if (number >= clusters)
+      return refuse("only: expected numbers below " + std::to_string(clusters) +
+                    ", got " + std::to_string(number));
+  uint64_t runs = config.only.empty() ? clusters : config.only.size();
   unsigned threads =
       config.threads ? config.threads : std::thread::hardware_concurrency();
-  threads = unsigned(std::clamp<uint64_t>(clusters, 1, std::max(1u, threads)));
+  threads = unsigned(std::clamp<uint64_t>(runs, 1, std::max(1u, threads)));
   // Where a kernel has no atomic or ordered access to global memory, nothing
   // can order its clusters. (The marks hold 28 bits of a cluster's number.)
-  bool watch = config.checks.races && clusters > 1 &&
-               clusters < (1u << 28) - 1 && !program->ordersCtas;
+  bool watch = config.checks.races && runs > 1 && clusters < (1u << 28) - 1 &&
+               !program->ordersCtas;
   state.buffers->watchCtas(watch);
   state.variables.watchCtas(watch);
   std::vector<ThreadCounts> counts(threads);
@@ -259,8 +264,8 @@ Report flash::emu::launch(const Module &module, std::string_view kernel,
     if (config.counters)
       mine.memory.resize(program->code.size());
     Cluster cluster(state, mine);
-    for (uint64_t i = next++; i < clusters && !state.stop; i = next++)
-      cluster.run(i);
+    for (uint64_t i = next++; i < runs && !state.stop; i = next++)
+      cluster.run(config.only.empty() ? i : config.only[i]);
     std::partial_sum(mine.issued.begin(), mine.issued.end(),
                      mine.issued.begin());
   };

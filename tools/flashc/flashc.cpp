@@ -5,10 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Ptxas.h"
+#include "flash/CostModel/CostModel.h"
 #include "flash/Pipelines/Compile.h"
 #include "flash/Pipelines/LoadAttention.h"
 #include "flash/Target/ChipInfo.h"
+#include "flash/Target/Ptxas.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Diagnostics.h"
@@ -80,6 +81,52 @@ std::string print(ModuleOp module) {
   return text;
 }
 
+/// Instructions of one KV loop by class: those of every trip, and in brackets
+/// those of blocks that a trip may leave out, such as copies of rows that are
+/// less aligned than they should be.
+void printLoop(const ::flash::PtxKernel &kernel, const ::flash::PtxLoop &loop,
+               llvm::raw_ostream &os) {
+  auto every = kernel.count(loop.always), all = kernel.count(loop.blocks);
+  uint64_t total = 0, some = 0;
+  for (unsigned i = 0; i < ::flash::kNumPtxClasses; ++i) {
+    total += every[i];
+    some += all[i] - every[i];
+  }
+  os << llvm::formatv("KV loop       {0} instructions", total);
+  if (some)
+    os << llvm::formatv(" (+ {0} conditional)", some);
+  const char *separator = ": ";
+  for (unsigned i = 0; i < ::flash::kNumPtxClasses; ++i) {
+    if (!all[i])
+      continue;
+    os << separator << every[i];
+    if (all[i] != every[i])
+      os << " (+ " << all[i] - every[i] << ")";
+    os << " " << name(::flash::PtxClass(i));
+    separator = ", ";
+  }
+  os << "\n";
+}
+
+void printAssembled(const ::flash::runtime::Manifest &manifest,
+                    const ::flash::PtxasReport &assembled,
+                    llvm::raw_ostream &os) {
+  os << llvm::formatv("ptxas         {0} registers, {1} bytes spill stores, "
+                      "{2} bytes spill loads, {3} bytes stack\n",
+                      assembled.registers, assembled.spillStoreBytes,
+                      assembled.spillLoadBytes, assembled.stackBytes);
+  const ::flash::ChipInfo *chip = ::flash::findChip(manifest.chip);
+  unsigned threads = 0;
+  if (chip && assembled.registers &&
+      !StringRef(manifest.block[0]).getAsInteger(10, threads) && threads)
+    os << llvm::formatv("occupancy     {0} CTAs per SM\n",
+                        ::flash::residentCtas(assembled.registers, threads,
+                                              manifest.dynamicSharedBytes,
+                                              *chip));
+  for (const std::string &warning : assembled.warnings)
+    os << "ptxas         " << warning << "\n";
+}
+
 void printReport(const CompiledKernel &kernel) {
   llvm::raw_ostream &os = llvm::errs();
   const auto &m = kernel.manifest;
@@ -92,35 +139,20 @@ void printReport(const CompiledKernel &kernel) {
                       "bytes of shared memory\n",
                       m.grid[0], m.grid[1], m.grid[2], m.block[0],
                       m.dynamicSharedBytes);
+  ::flash::PtxKernel control = ::flash::PtxKernel::parse(kernel.ptx, m.entry);
+  for (const ::flash::PtxLoop *loop : control.kvLoops())
+    printLoop(control, *loop, os);
   std::optional<std::string> ptxas = ::flash::findPtxas();
   if (!ptxas) {
     os << "ptxas         not found (CUDA_HOME, PATH, /usr/local/cuda): no "
           "registers or spills to report\n";
     return;
   }
-  auto result = ::flash::runPtxas(*ptxas, kernel.ptx, m.chip);
-  if (!result) {
-    os << llvm::toString(result.takeError()) << "\n";
-    return;
-  }
-  os << llvm::formatv("ptxas         {0} registers, {1} bytes spill stores, "
-                      "{2} bytes spill loads, {3} bytes stack\n",
-                      result->registers, result->spillStoreBytes,
-                      result->spillLoadBytes, result->stackBytes);
-  const ::flash::ChipInfo *chip = ::flash::findChip(m.chip);
-  int64_t threads = 0;
-  if (chip && result->registers &&
-      !StringRef(m.block[0]).getAsInteger(10, threads) && threads) {
-    // Registers are handed out per warp in units of 256.
-    int64_t perWarp = llvm::alignTo(result->registers * 32, 256);
-    int64_t ctas =
-        std::min({chip->registersPerSM / (perWarp * threads / 32),
-                  chip->threadsPerSM / threads,
-                  chip->sharedPerSM / (m.dynamicSharedBytes + 1024)});
-    os << llvm::formatv("occupancy     {0} CTAs per SM\n", ctas);
-  }
-  for (const std::string &warning : result->warnings)
-    os << "ptxas         " << warning << "\n";
+  auto assembled = ::flash::runPtxas(*ptxas, kernel.ptx, m.chip);
+  if (assembled)
+    printAssembled(m, *assembled, os);
+  else
+    os << llvm::toString(assembled.takeError()) << "\n";
 }
 
 void printTiming(const std::vector<CompileStep> &steps) {

@@ -231,6 +231,10 @@ struct LaunchConfig {
   /// grid's. 1x1x1 stands for the kernel's `.reqnctapercluster` if it has one.
   std::array<uint32_t, 3> cluster = {1, 1, 1};
   uint32_t dynamicSharedBytes = 0;
+  /// The CTAs that run, by x + grid.x * (y + grid.y * z), or clusters likewise
+  /// where they have more than one CTA; empty for the whole grid. The others
+  /// are as if they had not been scheduled yet.
+  std::vector<uint64_t> only;
   Chip chip = Chip::SM80;
   AsyncMode async = AsyncMode::Eager;
   uint64_t seed = 0; ///< Orders warps and random completions.

@@ -140,6 +140,48 @@ TEST_F(CountersTest, LinesSumToTheTotal) {
   EXPECT_EQ(opcodes, total.issued);
 }
 
+// What each CTA stores and leaves alone where only some of a grid run.
+TEST(PartOfAGridTest, RunsTheCtasAskedFor) {
+  auto module = parse(R"(
+.version 8.0
+.target sm_80
+.address_size 64
+.visible .entry k(.param .u64 out)
+{
+.reg .b32 %r<4>;
+.reg .b64 %rd<4>;
+ld.param.u64 %rd1, [out];
+mov.u32 %r1, %ctaid.x;
+mov.u32 %r2, %ctaid.y;
+mad.lo.u32 %r3, %r2, 3, %r1;
+mul.wide.u32 %rd2, %r3, 4;
+add.s64 %rd3, %rd1, %rd2;
+st.global.b32 [%rd3], %r3;
+ret;
+}
+)");
+  ASSERT_TRUE(module);
+  Device device;
+  uint64_t out = device.allocate("out", 6 * 4, Contents::Uninitialised);
+  ArgumentBuffer arguments(*module->kernel("k"));
+  arguments.set(0, out);
+  LaunchConfig config;
+  config.grid = {3, 2, 1};
+  config.only = {1, 5};
+  Report report = launch(*module, "k", arguments.bytes(), device, config);
+  EXPECT_TRUE(report.ok) << issues(report);
+  EXPECT_EQ(device.uninitialisedBytes(out, 24), 16u);
+  uint32_t values[6] = {};
+  device.read(out, values, sizeof(values));
+  EXPECT_EQ(values[1], 1u);
+  EXPECT_EQ(values[5], 5u);
+
+  config.only = {6};
+  report = launch(*module, "k", arguments.bytes(), device, config);
+  ASSERT_EQ(report.issues.size(), 1u);
+  EXPECT_EQ(report.issues[0].message, "only: expected numbers below 6, got 6");
+}
+
 TEST_F(CountersTest, Table) {
   std::ostringstream os;
   printCounters(os, report);

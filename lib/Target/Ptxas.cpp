@@ -1,11 +1,11 @@
 //===- Ptxas.cpp - What ptxas says of a kernel ----------------------------===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#include "Ptxas.h"
+#include "flash/Target/Ptxas.h"
 
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
@@ -25,8 +25,8 @@ unsigned numberBefore(llvm::StringRef line, llvm::StringRef unit) {
   if (at == llvm::StringRef::npos)
     return 0;
   llvm::StringRef head = line.take_front(at).rtrim();
-  head = head.take_back(head.size() -
-                        (head.find_last_not_of("0123456789") + 1));
+  head =
+      head.take_back(head.size() - (head.find_last_not_of("0123456789") + 1));
   unsigned value = 0;
   return head.getAsInteger(10, value) ? 0 : value;
 }
@@ -54,14 +54,12 @@ PtxasReport parseReport(llvm::StringRef text) {
 
 std::optional<std::string> findPtxas() {
   std::vector<std::string> directories;
-  if (std::optional<std::string> home =
-          llvm::sys::Process::GetEnv("CUDA_HOME"))
+  if (std::optional<std::string> home = llvm::sys::Process::GetEnv("CUDA_HOME"))
     directories.push_back(*home + "/bin");
   for (const std::string &directory : directories)
     if (llvm::sys::fs::can_execute(directory + "/ptxas"))
       return directory + "/ptxas";
-  if (llvm::ErrorOr<std::string> found =
-          llvm::sys::findProgramByName("ptxas"))
+  if (llvm::ErrorOr<std::string> found = llvm::sys::findProgramByName("ptxas"))
     return *found;
   if (llvm::sys::fs::can_execute("/usr/local/cuda/bin/ptxas"))
     return std::string("/usr/local/cuda/bin/ptxas");
@@ -88,17 +86,16 @@ llvm::Expected<PtxasReport> runPtxas(const std::string &ptxas,
     }
   } cleanup{paths};
 
-  if (llvm::Error error = llvm::writeToOutput(
-          input, [&](llvm::raw_ostream &os) -> llvm::Error {
+  if (llvm::Error error =
+          llvm::writeToOutput(input, [&](llvm::raw_ostream &os) -> llvm::Error {
             os << ptx;
             return llvm::Error::success();
           }))
     return std::move(error);
   std::string arch = "-arch=" + chip;
   llvm::StringRef arguments[] = {ptxas, "-v", arch, input, "-o", output};
-  std::optional<llvm::StringRef> redirects[] = {std::nullopt,
-                                                llvm::StringRef(log),
-                                                llvm::StringRef(log)};
+  std::optional<llvm::StringRef> redirects[] = {
+      std::nullopt, llvm::StringRef(log), llvm::StringRef(log)};
   std::string message;
   int code = llvm::sys::ExecuteAndWait(ptxas, arguments, std::nullopt,
                                        redirects, /*SecondsToWait=*/120,
@@ -111,8 +108,7 @@ llvm::Expected<PtxasReport> runPtxas(const std::string &ptxas,
   if (cubin) {
     auto binary = llvm::MemoryBuffer::getFile(output);
     if (!binary)
-      return llvm::createStringError(binary.getError(),
-                                     "ptxas: left no cubin");
+      return llvm::createStringError(binary.getError(), "ptxas: left no cubin");
     *cubin = (*binary)->getBuffer().str();
   }
   return parseReport(words);

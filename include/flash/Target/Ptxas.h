@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef FLASH_TOOLS_FLASHC_PTXAS_H
-#define FLASH_TOOLS_FLASHC_PTXAS_H
+#ifndef FLASH_TARGET_PTXAS_H
+#define FLASH_TARGET_PTXAS_H
 
 #include "llvm/Support/Error.h"
 #include <optional>
@@ -37,4 +37,4 @@ llvm::Expected<PtxasReport> runPtxas(const std::string &ptxas,
 
 } // namespace flash
 
-#endif // FLASH_TOOLS_FLASHC_PTXAS_H
+#endif // FLASH_TARGET_PTXAS_H
