@@ -13,6 +13,7 @@
 # Substitutions: the tools of Flash and LLVM by name, and
 #   %python   a Python 3      %ptxas, %nvcc  CUDA's tools, when found
 #   %flash_src, %flash_build  the source and the build tree
+#   %emulated_driver          a CUDA driver on the emulator
 #   %llvm_tools, %llvm_libs   LLVM's bin and lib directories
 #   %cmake, %cxx              as the build was configured
 
@@ -88,6 +89,10 @@ config.substitutions += [
     ("%python", (with_numpy or pythons)[0]),
     ("%flash_src", config.flash_source_root),
     ("%flash_build", config.flash_binary_root),
+    (
+        "%emulated_driver",
+        os.path.join(config.flash_lib_dir, "emulated-driver", "libcuda.so.1"),
+    ),
     ("%llvm_tools", config.llvm_tools_dir),
     ("%llvm_libs", config.llvm_lib_dir),
     ("%cmake", config.cmake_command),

@@ -63,6 +63,16 @@ Buffer &BufferMap::add(std::string_view name, uint64_t address, uint64_t size,
   return buffer;
 }
 
+bool BufferMap::remove(uint64_t address) {
+  auto it = std::find_if(
+      buffers.begin(), buffers.end(),
+      [&](const Buffer &buffer) { return buffer.address == address; });
+  if (it == buffers.end())
+    return false;
+  buffers.erase(it);
+  return true;
+}
+
 void BufferMap::watchCtas(bool on) {
   // The marks take twice the memory of the buffer: larger ones go without.
   constexpr uint64_t most = uint64_t(1) << 28;
@@ -119,6 +129,10 @@ uint64_t Device::allocate(std::string_view name, size_t bytes,
   body->nextAddress += (bytes + kGuardBytes + 255) / 256 * 256;
   body->buffers.add(name, address, bytes, contents);
   return address;
+}
+
+bool Device::release(uint64_t address) {
+  return body->buffers.remove(address);
 }
 
 uint64_t Device::address(std::string_view name) const {

@@ -72,6 +72,8 @@ public:
   /// Adds a buffer at `address`, above every other one.
   Buffer &add(std::string_view name, uint64_t address, uint64_t size,
               Contents contents);
+  /// Removes the buffer that starts at `address`; false if none does.
+  bool remove(uint64_t address);
 
 private:
   std::deque<Buffer> buffers; ///< By rising address.

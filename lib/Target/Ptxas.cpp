@@ -66,6 +66,26 @@ std::optional<std::string> findPtxas() {
   return std::nullopt;
 }
 
+std::string ptxasVersion(const std::string &ptxas) {
+  llvm::SmallString<128> log;
+  if (llvm::sys::fs::createTemporaryFile("flashc", "log", log))
+    return "unknown";
+  llvm::FileRemover remover(log);
+  std::optional<llvm::StringRef> redirects[] = {
+      std::nullopt, llvm::StringRef(log), llvm::StringRef(log)};
+  int code = llvm::sys::ExecuteAndWait(ptxas, {ptxas, "--version"},
+                                       std::nullopt, redirects,
+                                       /*SecondsToWait=*/30);
+  auto text = llvm::MemoryBuffer::getFile(log);
+  if (code != 0 || !text)
+    return "unknown";
+  // "Cuda compilation tools, release 13.0, V13.0.88"
+  llvm::StringRef version = (*text)->getBuffer().split(", V").second;
+  version = version.take_while(
+      [](char c) { return c == '.' || llvm::isDigit(c); });
+  return version.empty() ? "unknown" : version.str();
+}
+
 llvm::Expected<PtxasReport> runPtxas(const std::string &ptxas,
                                      const std::string &ptx,
                                      const std::string &chip,

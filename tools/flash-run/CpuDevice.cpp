@@ -15,8 +15,6 @@ using namespace flash::run;
 using namespace flash::runtime;
 
 Result<DeviceReport> flash::run::runOnCpu(Problem &problem) {
-  if (!problem.module)
-    return Error{"--device: expected emulator for a .ptx input, got cpu"};
   llvm::SmallVector<mlir::flash::CpuArgument> arguments;
   for (const std::string &name : problem.arguments) {
     StridedArray &array = problem.arrays[name];

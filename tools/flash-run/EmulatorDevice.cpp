@@ -7,34 +7,14 @@
 
 #include "Devices.h"
 
-#include "DiagnosticCollector.h"
 #include "PlacedProblem.h"
 
 #include "flash/Emulator/Emulator.h"
-#include "flash/Pipelines/Compile.h"
 
 using namespace flash::run;
 using namespace flash::runtime;
 
 namespace {
-
-/// Puts the kernel of the problem's module into the problem.
-Status compileProblem(Problem &problem, const Options &options) {
-  DiagnosticCollector diagnostics(problem.module->getContext());
-  mlir::flash::CompileOptions compileOptions;
-  compileOptions.chip = options.chip;
-  compileOptions.level = options.level;
-  compileOptions.schedule = options.schedule;
-  bool hasRegions = problem.reference.score || problem.reference.mask;
-  mlir::FailureOr<mlir::flash::CompiledKernel> kernel =
-      mlir::flash::compileToPTX(*problem.module, compileOptions,
-                                hasRegions ? "" : problem.spec.toString());
-  if (failed(kernel))
-    return diagnostics.error();
-  problem.ptx = std::move(kernel->ptx);
-  problem.manifest = std::move(kernel->manifest);
-  return Success{};
-}
 
 class EmulatorMemory final : public DeviceMemory {
 public:
@@ -79,16 +59,17 @@ void add(flash::emu::Report &sum, const flash::emu::Report &report) {
 }
 
 Result<flash::emu::LaunchConfig> configure(const LaunchShape &shape,
+                                           const std::string &chipName,
                                            const Options &options) {
   flash::emu::LaunchConfig config;
   config.grid = shape.grid;
   config.block = shape.block;
   config.cluster = shape.cluster;
   config.dynamicSharedBytes = shape.dynamicSharedBytes;
-  std::optional<flash::emu::Chip> chip = flash::emu::parseChip(options.chip);
+  std::optional<flash::emu::Chip> chip = flash::emu::parseChip(chipName);
   if (!chip)
     return Error{"--chip: expected a chip the emulator knows, got '" +
-                 options.chip + "'"};
+                 chipName + "'"};
   config.chip = *chip;
   config.async = *flash::emu::parseAsyncMode(options.async);
   config.seed = options.inputs.seed;
@@ -100,7 +81,8 @@ Result<flash::emu::LaunchConfig> configure(const LaunchShape &shape,
 Result<flash::emu::Report>
 runLaunch(const flash::emu::Module &module, const KernelLaunch &launch,
           const Manifest &manifest, const LaunchArguments &arguments,
-          flash::emu::Device &device, const Options &options) {
+          flash::emu::Device &device, const std::string &chip,
+          const Options &options) {
   const flash::emu::KernelInfo *kernel = module.kernel(launch.entry);
   if (!kernel)
     return Error{"PTX: expected a kernel '" + launch.entry +
@@ -117,7 +99,7 @@ runLaunch(const flash::emu::Module &module, const KernelLaunch &launch,
                  std::to_string(kernel->paramBytes) +
                  " bytes of parameters, got " +
                  std::to_string(parameters->size()) + " by the manifest"};
-  Result<flash::emu::LaunchConfig> config = configure(*shape, options);
+  Result<flash::emu::LaunchConfig> config = configure(*shape, chip, options);
   if (!config)
     return config.error();
   return flash::emu::launch(module, launch.entry, *parameters, device, *config);
@@ -143,12 +125,16 @@ DeviceReport convert(const flash::emu::Report &emulated,
 
 Result<DeviceReport> flash::run::runOnEmulator(Problem &problem,
                                                const Options &options) {
-  if (problem.module)
-    if (Status status = compileProblem(problem, options); !status)
-      return status.error();
+  constexpr const char *kDefaultChip = "sm_80";
+  std::string chip = !options.chip.empty() ? options.chip
+                     : problem.package     ? problem.package->manifest.chip
+                                           : kDefaultChip;
+  if (Status status = compileProblem(problem, options, chip); !status)
+    return status.error();
+  const Manifest &manifest = problem.package->manifest;
   flash::emu::Diagnostic diagnostic;
   std::unique_ptr<flash::emu::Module> module =
-      flash::emu::Module::parse(problem.ptx, diagnostic);
+      flash::emu::Module::parse(problem.package->ptx, diagnostic);
   if (!module)
     return Error{"PTX " + diagnostic.str()};
   EmulatorMemory memory;
@@ -156,10 +142,10 @@ Result<DeviceReport> flash::run::runOnEmulator(Problem &problem,
   if (!placed)
     return placed.error();
   flash::emu::Report sum;
-  for (const KernelLaunch &launch : problem.manifest->launches()) {
+  for (const KernelLaunch &launch : manifest.launches()) {
     Result<flash::emu::Report> report =
-        runLaunch(*module, launch, *problem.manifest, placed->arguments(),
-                  memory.device, options);
+        runLaunch(*module, launch, manifest, placed->arguments(), memory.device,
+                  chip, options);
     if (!report)
       return report.error();
     add(sum, *report);

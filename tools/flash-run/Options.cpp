@@ -19,19 +19,23 @@ using namespace flash::run;
 using namespace flash::runtime;
 
 const char *const flash::run::kHelp =
-    R"(usage: flash-run (INPUT.mlir | KERNEL.ptx | --attention=SPEC) [options]
+    R"(usage: flash-run (INPUT.mlir | PACKAGE | KERNEL.ptx | --attention=SPEC) [options]
 
 Runs one attention on seeded inputs and, with --check, compares the result with
 a float64 reference. Exit 0 if everything asked for succeeded, 1 otherwise.
 
 What to run
   INPUT.mlir            a module with one function around one flash.attention
+  PACKAGE               what flashc --emit=package wrote: the directory or its
+                        manifest.json
   KERNEL.ptx            a compiled kernel; its manifest is KERNEL.json
   --manifest=FILE       another manifest for KERNEL.ptx
   --attention=SPEC      for example hq=8,hkv=2,sq=239,sk=77,d=64,dtype=bf16
   --sizes=K=V,...       b, hq, sq, sk where the input leaves them open (?)
-  --device=NAME         emulator (default) or cpu, the linalg reference
-  --chip=NAME           to compile for and to emulate (default sm_80)
+  --device=NAME         emulator (default), cuda, a GPU through its driver, or
+                        cpu, the linalg reference
+  --chip=NAME           to compile for and to emulate (default sm_80, or what a
+                        kernel was compiled for; cuda: what the GPU is)
   --level=N|name        of the optimisation ladder
   --schedule=K=V,...    overrides of the compiler's choice
 
@@ -51,10 +55,14 @@ What to report
   --check               compare with the reference
   --against=SPEC        compare with this attention instead of the input's own
   --dump=DIR            write q, k, v, o, lse and captures as .npy
-  --bench               report the time of the run
+  --bench               report the time of the run; cuda: median and minimum of
+                        100 calls by events, after 20 to warm up
   --counters            report the emulator's memory and issue counters
   --async=MODE          eager (default), lazy or random asynchronous copies
   --json                one JSON object on stdout, on every outcome
+
+FLASH_CUDA_DRIVER=PATH names the driver that --device=cuda opens; with
+lib/emulated-driver/libcuda.so.1 of the build tree no GPU is needed.
 )";
 
 namespace {
@@ -85,12 +93,11 @@ Status parseLevel(const std::string &text, std::string &level) {
 }
 
 Status parseDevice(const std::string &text, Device &device) {
-  if (text == "cuda")
-    return Error{"--device: cuda is not yet supported: expected cpu or "
-                 "emulator"};
-  if (text != "cpu" && text != "emulator")
-    return refuse("--device", "cpu or emulator", text);
-  device = text == "cpu" ? Device::Cpu : Device::Emulator;
+  if (text != "cpu" && text != "emulator" && text != "cuda")
+    return refuse("--device", "cpu, emulator or cuda", text);
+  device = text == "cpu"    ? Device::Cpu
+           : text == "cuda" ? Device::Cuda
+                            : Device::Emulator;
   return Success{};
 }
 

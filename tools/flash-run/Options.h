@@ -16,10 +16,10 @@
 
 namespace flash::run {
 
-enum class Device { Cpu, Emulator };
+enum class Device { Cpu, Emulator, Cuda };
 
 struct Options {
-  /// A .mlir file or a .ptx file; empty if `attention` is given.
+  /// A .mlir file, a package or a .ptx file; empty if `attention` is given.
   std::string input;
   /// SPEC; empty if `input` is given.
   std::string attention;
@@ -30,7 +30,9 @@ struct Options {
   /// Values of the sizes that are dynamic in the input.
   std::string sizes;
   Device device = Device::Emulator;
-  std::string chip = "sm_80";
+  /// Empty for the device's choice: of the emulator sm_80 or what a kernel was
+  /// compiled for, of a GPU the newest that it runs.
+  std::string chip;
   /// Ladder level by number or name; empty: the best for the chip.
   std::string level;
   std::string schedule;

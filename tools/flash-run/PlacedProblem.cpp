@@ -46,7 +46,7 @@ Status PlacedProblem::placeArray(const Parameter &parameter,
 
 Result<PlacedProblem> PlacedProblem::place(const Problem &problem,
                                            DeviceMemory &memory) {
-  const Manifest &manifest = *problem.manifest;
+  const Manifest &manifest = problem.package->manifest;
   PlacedProblem placed;
   LaunchArguments &arguments = placed.launchArguments;
   arguments.sizes = problem.sizes;
@@ -90,17 +90,19 @@ Result<PlacedProblem> PlacedProblem::place(const Problem &problem,
              !status)
       return status.error();
   }
-  for (const char *output : {"o", "lse"})
-    if (!placed.addresses.count(output))
-      return Error{"kernel '" + manifest.entry + "': expected a parameter '" +
-                   output + "', got none: compile with lse"};
+  if (!placed.addresses.count("o"))
+    return Error{"kernel '" + manifest.entry +
+                 "': expected a parameter 'o', got none"};
   return placed;
 }
 
 Status PlacedProblem::readBack(Problem &problem, DeviceMemory &memory) const {
   for (const char *name : {"o", "lse"}) {
+    auto address = addresses.find(name);
+    if (address == addresses.end())
+      continue;
     StridedArray &array = problem.arrays.at(name);
-    if (Status status = memory.read(addresses.at(name), array.storage.data(),
+    if (Status status = memory.read(address->second, array.storage.data(),
                                     array.storage.size());
         !status)
       return status;

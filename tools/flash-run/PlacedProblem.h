@@ -32,7 +32,8 @@ public:
 
   const runtime::LaunchArguments &arguments() const { return launchArguments; }
 
-  /// Puts o and lse, as the device has them, into the problem's arrays.
+  /// Puts o and, if the kernel computes it, lse, as the device has them, into
+  /// the problem's arrays.
   runtime::Status readBack(Problem &problem, DeviceMemory &memory) const;
 
 private:

@@ -218,43 +218,57 @@ Result<Problem> fromSpec(AttentionSpec spec, const Options &options) {
   return problem;
 }
 
-/// The problem of a kernel that was compiled earlier. What it computes is what
-/// its manifest says or, where that has no SPEC, --against.
-Result<Problem> fromKernel(const Options &options) {
-  std::string path = options.manifest;
-  if (path.empty()) {
-    llvm::SmallString<128> beside(options.input);
-    llvm::sys::path::replace_extension(beside, "json");
-    path = std::string(beside);
-  }
-  Result<std::vector<std::byte>> text = readFile(path);
-  if (!text)
-    return Error{"--manifest: " + text.error().message};
-  Result<Manifest> manifest = Manifest::parse(std::string_view(
-      reinterpret_cast<const char *>(text->data()), text->size()));
+/// The files of a kernel that was compiled earlier: of a package, or k.ptx with
+/// k.json or --manifest.
+Result<Package> readKernel(const Options &options) {
+  if (llvm::sys::path::extension(options.input) != ".ptx")
+    return readPackage(options.input);
+  llvm::SmallString<128> beside(options.input);
+  llvm::sys::path::replace_extension(beside, "json");
+  Result<Manifest> manifest = readManifest(
+      options.manifest.empty() ? std::string(beside) : options.manifest);
   if (!manifest)
-    return Error{"'" + path + "': " + manifest.error().message};
-  std::string attention =
-      manifest->attention.empty() ? options.against : manifest->attention;
-  if (attention.empty())
-    return Error{"'" + path +
-                 "': attention: expected a SPEC, there or as "
-                 "--against, got none"};
-  Result<AttentionSpec> spec = parseSpec("attention", attention);
-  if (!spec)
-    return spec.error();
-  for (const Parameter &parameter : manifest->parameters)
-    if (parameter.role == ParameterRole::Capture)
-      return Error{"'" + path + "': parameter '" + parameter.name +
-                   "': captures need the .mlir input, not a kernel"};
+    return Error{"--manifest: " + manifest.error().message};
   Result<std::vector<std::byte>> ptx = readFile(options.input);
   if (!ptx)
     return ptx.error();
+  Package package;
+  package.manifest = std::move(*manifest);
+  package.ptx.assign(reinterpret_cast<const char *>(ptx->data()), ptx->size());
+  return package;
+}
+
+/// What it computes is what its manifest says or, where that has no SPEC,
+/// --against.
+Result<Problem> fromKernel(const Options &options) {
+  Result<Package> package = readKernel(options);
+  if (!package)
+    return package.error();
+  const Manifest &manifest = package->manifest;
+  std::string where = "'" + options.input + "': ";
+  for (const auto &[option, given] :
+       {std::pair{"--level", !options.level.empty()},
+        {"--schedule", !options.schedule.empty()}})
+    if (given)
+      return Error{where + option +
+                   ": expected a .mlir file or a SPEC to "
+                   "compile, got a compiled kernel"};
+  std::string attention =
+      manifest.attention.empty() ? options.against : manifest.attention;
+  if (attention.empty())
+    return Error{where + "attention: expected a SPEC, in the manifest or as "
+                         "--against, got none"};
+  Result<AttentionSpec> spec = parseSpec("attention", attention);
+  if (!spec)
+    return spec.error();
+  for (const Parameter &parameter : manifest.parameters)
+    if (parameter.role == ParameterRole::Capture)
+      return Error{where + "parameter '" + parameter.name +
+                   "': captures need the .mlir input, not a kernel"};
   Result<Problem> problem = fromSpec(*spec, options);
   if (!problem)
     return problem;
-  problem->ptx.assign(reinterpret_cast<const char *>(ptx->data()), ptx->size());
-  problem->manifest = std::move(*manifest);
+  problem->package = std::move(*package);
   return problem;
 }
 
@@ -293,12 +307,14 @@ Result<Problem> flash::run::makeProblem(mlir::MLIRContext *context,
       return problem;
     }
     llvm::StringRef extension = llvm::sys::path::extension(options.input);
-    if (llvm::sys::fs::is_directory(options.input) || extension == ".flash" ||
-        extension == ".zip" || extension == ".json")
-      return Error{"'" + options.input +
-                   "': packages are not yet supported: expected a .mlir file, "
-                   "a .ptx file or --attention=SPEC"};
-    if (extension == ".ptx")
+    bool isKernel = llvm::sys::fs::is_directory(options.input) ||
+                    extension == ".json" || extension == ".ptx";
+    if (isKernel && options.device == Device::Cpu)
+      return Error{"--device: expected emulator or cuda for a compiled kernel, "
+                   "got cpu"};
+    if (!options.manifest.empty() && extension != ".ptx")
+      return Error{"--manifest: expected together with a .ptx input"};
+    if (isKernel)
       return fromKernel(options);
     return fromModule(context, options);
   };

@@ -10,7 +10,7 @@
 
 #include "Options.h"
 
-#include "flash/Runtime/Manifest.h"
+#include "flash/Runtime/Package.h"
 #include "flash/Runtime/Reference.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -36,9 +36,8 @@ struct Problem {
   std::string function;
   std::vector<std::string> arguments;
 
-  /// A .ptx input.
-  std::string ptx;
-  std::optional<runtime::Manifest> manifest;
+  /// The kernels: of a package or a .ptx input, or compiled from the module.
+  std::optional<runtime::Package> package;
 };
 
 /// Makes the problem that `options` ask for: parses, chooses sizes, fills the

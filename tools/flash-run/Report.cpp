@@ -59,7 +59,8 @@ void flash::run::printJson(const Report &report, const Options &options,
       {"tolerance", checked(report, &CheckReport::tolerance)},
       {"max_row_rel_err", checked(report, &CheckReport::maxRowRelErr)},
       {"row_tolerance", checked(report, &CheckReport::rowTolerance)},
-      {"lse_max_abs_err", checked(report, &CheckReport::lseMaxAbsErr)},
+      {"lse_max_abs_err",
+       report.hasLse ? checked(report, &CheckReport::lseMaxAbsErr) : nullptr},
       {"races", report.run ? report.run->races : 0},
       {"deadlock", report.run && report.run->deadlock},
       {"errors", std::move(errors)},
@@ -70,6 +71,15 @@ void flash::run::printJson(const Report &report, const Options &options,
     object["seconds"] = report.run->seconds;
     object["warp_instructions"] = int64_t(report.run->instructions);
   }
+  if (report.run && !report.run->board.empty())
+    object["board"] = report.run->board;
+  if (report.run && report.run->timing) {
+    const Timing &timing = *report.run->timing;
+    object["median_ms"] = timing.median;
+    object["min_ms"] = timing.minimum;
+    object["tflops"] = timing.teraflops;
+    object["emulated"] = timing.emulated;
+  }
   os << llvm::formatv("{0:2}", llvm::json::Value(std::move(object))) << "\n";
 }
 
@@ -78,7 +88,17 @@ void flash::run::printText(const Report &report, const Options &options,
   if (!report.attention.empty())
     os << "attention  " << report.attention << "\n"
        << "device     " << report.device << "\n";
-  if (report.run && options.bench) {
+  if (report.run && !report.run->board.empty())
+    os << "board      " << report.run->board << "\n";
+  if (report.run && report.run->timing) {
+    const Timing &timing = *report.run->timing;
+    os << "time       "
+       << llvm::format("%.4f ms median, %.4f ms minimum of %u calls, "
+                       "%.2f TFLOP/s%s\n",
+                       timing.median, timing.minimum, timing.repeats,
+                       timing.teraflops,
+                       timing.emulated ? " (emulated: not a GPU's)" : "");
+  } else if (report.run && options.bench) {
     os << "time       " << llvm::format("%.3f s", report.run->seconds);
     if (report.run->instructions > 0)
       os << ", " << report.run->instructions << " warp instructions, "
@@ -94,9 +114,10 @@ void flash::run::printText(const Report &report, const Options &options,
        << llvm::format("  max |o - ref|            %.3g, at most %.3g\n",
                        check.maxAbsErr, check.tolerance)
        << llvm::format("  max ||o - ref|| / ||ref|| %.3g, at most %.3g\n",
-                       check.maxRowRelErr, check.rowTolerance)
-       << llvm::format("  max |lse - ref|          %.3g, at most %.3g\n",
-                       check.lseMaxAbsErr, kLseTolerance);
+                       check.maxRowRelErr, check.rowTolerance);
+    if (report.hasLse)
+      os << llvm::format("  max |lse - ref|          %.3g, at most %.3g\n",
+                         check.lseMaxAbsErr, kLseTolerance);
   }
   os.flush();
   // What has a location of its own is printed as compilers do.

@@ -24,6 +24,8 @@ struct Report {
   std::string attention;
   std::string device;
   std::optional<runtime::CheckReport> check;
+  /// Whether the kernel computes lse.
+  bool hasLse = true;
   std::optional<DeviceReport> run;
 
   void fail(std::string message) {

@@ -54,7 +54,16 @@ void check(const Problem &problem, Report &report) {
   ReferenceResult reference = computeReference(problem.reference, q, k, v);
   ReferenceResult low =
       computeLowReference(problem.reference, q, k, v, {v.dtype, o.dtype});
-  report.check = checkAttention(o, arrays.at("lse"), reference, low, q.dtype);
+  StridedArray lse = arrays.at("lse");
+  // A kernel compiled without lse leaves nothing of it to compare.
+  report.hasLse = !problem.package || problem.package->manifest.find("lse");
+  if (!report.hasLse) {
+    size_t next = 0;
+    forEachIndex(lse, [&](int64_t index) {
+      storeElement(lse.dtype, lse.bytesAt(index), reference.lse[next++]);
+    });
+  }
+  report.check = checkAttention(o, lse, reference, low, q.dtype);
   for (const std::string &error : report.check->errors)
     report.fail(error);
 }
@@ -65,8 +74,9 @@ void runProblem(Problem &problem, const Options &options, Report &report) {
   for (const char *name : {"o", "lse"})
     before[name] = problem.arrays[name];
 
-  Result<DeviceReport> run = options.device == Device::Cpu
-                                 ? runOnCpu(problem)
+  Result<DeviceReport> run = options.device == Device::Cpu ? runOnCpu(problem)
+                             : options.device == Device::Cuda
+                                 ? runOnCuda(problem, options)
                                  : runOnEmulator(problem, options);
   if (!run)
     return report.fail(run.error().message);
@@ -86,7 +96,9 @@ void runProblem(Problem &problem, const Options &options, Report &report) {
 
 Report runAll(const Options &options) {
   Report report;
-  report.device = options.device == Device::Cpu ? "cpu" : "emulator";
+  report.device = options.device == Device::Cpu    ? "cpu"
+                  : options.device == Device::Cuda ? "cuda"
+                                                   : "emulator";
   mlir::DialectRegistry registry;
   mlir::flash::registerCompileDialects(registry);
   mlir::MLIRContext context(registry);

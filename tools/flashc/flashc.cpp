@@ -8,6 +8,7 @@
 #include "flash/CostModel/CostModel.h"
 #include "flash/Pipelines/Compile.h"
 #include "flash/Pipelines/LoadAttention.h"
+#include "flash/Runtime/Package.h"
 #include "flash/Target/ChipInfo.h"
 #include "flash/Target/Ptxas.h"
 
@@ -49,7 +50,8 @@ cl::opt<std::string> schedule("schedule", cl::value_desc("k=v,..."),
 cl::opt<std::string> outputPath("o", cl::init("-"), cl::value_desc("PATH"),
                                 cl::cat(category),
                                 cl::desc("output; k.ptx also writes the "
-                                         "manifest k.json"));
+                                         "manifest k.json; the directory of "
+                                         "--emit=package"));
 cl::opt<bool> report("report", cl::cat(category),
                      cl::desc("print tiles, stages, shared memory and, where "
                               "ptxas is found, registers and spills"));
@@ -165,6 +167,36 @@ void printTiming(const std::vector<CompileStep> &steps) {
   llvm::errs() << llvm::formatv("{0,8:f1} ms  total\n", total);
 }
 
+/// Writes the kernel as a package to -o, machine code included where `ptxas` is
+/// there, and says what was written.
+int emitPackage(const CompiledKernel &kernel,
+                const std::optional<std::string> &ptxas) {
+  ::flash::runtime::Package package;
+  package.manifest = kernel.manifest;
+  package.ptx = kernel.ptx;
+  if (ptxas) {
+    auto result = ::flash::runPtxas(*ptxas, kernel.ptx, kernel.manifest.chip,
+                                    &package.cubin);
+    if (!result)
+      return refuse(llvm::toString(result.takeError()));
+    package.manifest.versions["ptxas"] = ::flash::ptxasVersion(*ptxas);
+  }
+  if (auto status = ::flash::runtime::writePackage(package, outputPath);
+      !status)
+    return refuse(status.error().message);
+  llvm::errs() << llvm::formatv("package       {0}: manifest.json, kernel.ptx "
+                                "({1} bytes)",
+                                outputPath.getValue(), package.ptx.size());
+  if (ptxas)
+    llvm::errs() << llvm::formatv(", kernel.cubin ({0} bytes, ptxas {1})\n",
+                                  package.cubin.size(),
+                                  package.manifest.versions["ptxas"]);
+  else
+    llvm::errs() << "; no kernel.cubin: ptxas not found (CUDA_HOME, PATH, "
+                    "/usr/local/cuda), the driver will assemble the PTX\n";
+  return 0;
+}
+
 /// Compiles and writes; the module's diagnostics have been printed already
 /// where this fails.
 int compile(MLIRContext &context, llvm::SourceMgr &sources) {
@@ -205,9 +237,20 @@ int compile(MLIRContext &context, llvm::SourceMgr &sources) {
       compileToPTX(module, options, spec, &steps);
   if (failed(kernel))
     return 1;
+  std::optional<std::string> ptxas;
+  if (emit == "cubin" || emit == "package")
+    ptxas = ::flash::findPtxas();
+  if (emit == "package") {
+    if (int code = emitPackage(*kernel, ptxas))
+      return code;
+    if (report)
+      printReport(*kernel);
+    if (timing)
+      printTiming(steps);
+    return 0;
+  }
   std::string output = kernel->ptx;
   if (emit == "cubin") {
-    std::optional<std::string> ptxas = ::flash::findPtxas();
     if (!ptxas)
       return refuse("--emit=cubin: ptxas: expected in CUDA_HOME, PATH or "
                     "/usr/local/cuda/bin, found in none");
@@ -220,6 +263,8 @@ int compile(MLIRContext &context, llvm::SourceMgr &sources) {
   if (outputPath != "-") {
     llvm::SmallString<128> manifest(outputPath.getValue());
     llvm::sys::path::replace_extension(manifest, "json");
+    if (emit == "ptx")
+      kernel->manifest.files["ptx"] = llvm::sys::path::filename(outputPath);
     if (int code = writeFile(manifest, kernel->manifest.toJson())) {
       llvm::sys::fs::remove(outputPath.getValue());
       return code;
@@ -249,15 +294,15 @@ bool checkCommandLine() {
            chipName + "'");
     return false;
   }
-  if (emit == "package") {
-    refuse("--emit=package is not yet written; --emit=ptx -o k.ptx writes the "
-           "kernel and its manifest");
+  if (!llvm::is_contained(
+          {"flash", "tile", "nvvm", "llvm", "ptx", "cubin", "package"}, emit)) {
+    refuse("--emit: expected flash, tile, nvvm, llvm, ptx, cubin or package, "
+           "got '" +
+           emit + "'");
     return false;
   }
-  if (!llvm::is_contained({"flash", "tile", "nvvm", "llvm", "ptx", "cubin"},
-                          emit)) {
-    refuse("--emit: expected flash, tile, nvvm, llvm, ptx or cubin, got '" +
-           emit + "'");
+  if (emit == "package" && outputPath == "-") {
+    refuse("--emit=package: expected -o DIR, got none");
     return false;
   }
   if (!level.empty())

@@ -166,6 +166,10 @@ public:
   /// (returns 0 then).
   uint64_t allocate(std::string_view name, size_t bytes, Contents contents);
 
+  /// Forgets the buffer that starts at `address`; its addresses are not used
+  /// again. False if none starts there.
+  bool release(uint64_t address);
+
   /// Device address of the buffer `name`, 0 if there is none.
   uint64_t address(std::string_view name) const;
 

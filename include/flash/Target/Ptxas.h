@@ -18,6 +18,9 @@ namespace flash {
 /// ptxas by CUDA_HOME, PATH or the usual place; nullopt where there is none.
 std::optional<std::string> findPtxas();
 
+/// "13.0.88", as `ptxas --version` says it; "unknown" where it does not.
+std::string ptxasVersion(const std::string &ptxas);
+
 /// One kernel's figures of `ptxas -v`.
 struct PtxasReport {
   unsigned registers = 0;
