@@ -259,6 +259,14 @@ def FlashTile_DotOp : FlashTile_Op<"dot", [
     `--flash-tile-assign-layouts` turns into the accumulator's layout; a dot
     with a layout is what that layout says.
 
+    On tensor cores f16, bf16, f8E4M3FN and f8E5M2 are multiplied as they are;
+    f32 elements are rounded to tf32 (to nearest, ties away from zero) as their
+    fragments are read. Views are read by `ldmatrix` where it delivers the
+    fragments: always for A and for a transposed B, for 16-bit elements and, in
+    the byte-pair order, 8-bit ones of another B. `plain_loads` asks for plain
+    loads everywhere, which read the same elements: 32 bits at a time along the
+    depth, element by element across it.
+
     Constraints: T12 (extents and element types agree), T13 (if the accumulator
     has an mma or wgmma layout: depth a multiple of 32 bytes, f32 or f16
     accumulator, register operands as the instruction reads them).
@@ -277,7 +285,8 @@ def FlashTile_DotOp : FlashTile_Op<"dot", [
   let arguments = (ins FlashTile_DotOperand:$a, FlashTile_DotOperand:$b,
                        FlashTile_Tile:$accumulator,
                        UnitAttr:$transpose_a, UnitAttr:$transpose_b,
-                       OptionalAttr<FlashTile_DotUnit>:$unit);
+                       OptionalAttr<FlashTile_DotUnit>:$unit,
+                       UnitAttr:$plain_loads);
   let results = (outs FlashTile_Tile:$result);
   let assemblyFormat = [{
     $a `,` $b `,` $accumulator (`on` $unit^)? attr-dict
