@@ -168,6 +168,10 @@ FailureOr<CompiledKernel> compileToPTX(ModuleOp module,
   if (failed(ptx))
     return failure();
   kernel.ptx = std::move(*ptx);
+  // What the instructions need may be more than what the chip does.
+  if (StringRef text = StringRef(kernel.ptx).split(".version ").second;
+      !text.empty())
+    kernel.manifest.ptxIsa = text.take_until(isspace).str();
   if (steps) {
     steps->push_back({"llvm dialect to llvm ir", timings.translate});
     steps->push_back({"llvm optimisation", timings.optimize});

@@ -71,6 +71,20 @@ void adoptLoopAnnotations(gpu::GPUModuleOp module) {
   });
 }
 
+/// The lowest PTX ISA version that has all of the module's instructions: 8.4 for
+/// products of 8-bit floats (PTX ISA, "mma"), else the chip's.
+int getPtxVersion(gpu::GPUModuleOp module, const ::flash::ChipInfo &chip) {
+  constexpr llvm::StringLiteral names[] = {
+      "llvm.nvvm.mma.m16n8k32.row.col.f32.e4m3.e4m3.f32",
+      "llvm.nvvm.mma.m16n8k32.row.col.f32.e5m2.e5m2.f32"};
+  int version = chip.ptxVersion;
+  module.walk([&](LLVM::CallIntrinsicOp call) {
+    if (llvm::is_contained(names, call.getIntrin()))
+      version = std::max(version, 84);
+  });
+  return version;
+}
+
 class Stopwatch {
 public:
   explicit Stopwatch(double *milliseconds) : milliseconds(milliseconds) {}
@@ -137,7 +151,8 @@ FailureOr<std::string> translateToPTX(gpu::GPUModuleOp module,
       llvm::TargetRegistry::lookupTarget(triple, error);
   if (!target)
     return module.emitError("NVPTX target: ") << error;
-  std::string features = "+ptx" + std::to_string(chip.ptxVersion);
+  std::string features =
+      "+ptx" + std::to_string(getPtxVersion(module, chip));
   std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
       triple, std::string(chip.name), features, llvm::TargetOptions(),
       std::nullopt, std::nullopt,

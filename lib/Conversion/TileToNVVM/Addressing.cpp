@@ -1,7 +1,7 @@
 //===- Addressing.cpp - Addresses of tile elements ------------------------===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -39,6 +39,9 @@ Value advance(OpBuilder &b, Location loc, Value pointer, Type elementType,
               Value offset) {
   if (offset.getType().isIndex())
     offset = arith::IndexCastOp::create(b, loc, b.getI64Type(), offset);
+  // LLVM knows no 8-bit floats.
+  if (isa<FloatType>(elementType) && elementType.getIntOrFloatBitWidth() == 8)
+    elementType = b.getI8Type();
   return LLVM::GEPOp::create(b, loc, pointer.getType(), elementType, pointer,
                              ArrayRef<LLVM::GEPArg>{offset});
 }
@@ -92,9 +95,8 @@ Value StridedMemory::elementPointer(OpBuilder &b, Location loc,
   return advance(b, loc, pointer, type.getElementType(), offset);
 }
 
-Value StridedMemory::rowsAligned(OpBuilder &b, Location loc,
-                                 ValueRange indices, int64_t tileRank,
-                                 int64_t bytes) const {
+Value StridedMemory::rowsAligned(OpBuilder &b, Location loc, ValueRange indices,
+                                 int64_t tileRank, int64_t bytes) const {
   int64_t rank = type.getRank();
   Type i64 = b.getI64Type();
   Value base = elementPointer(b, loc, indices.drop_back(tileRank));
@@ -102,8 +104,7 @@ Value StridedMemory::rowsAligned(OpBuilder &b, Location loc,
   auto orBytes = [&](Value elements) {
     Value wide = arith::IndexCastOp::create(b, loc, i64, elements);
     Value scaled = arith::MulIOp::create(
-        b, loc, wide,
-        arith::ConstantIntOp::create(b, loc, elementBytes(), 64));
+        b, loc, wide, arith::ConstantIntOp::create(b, loc, elementBytes(), 64));
     bits = arith::OrIOp::create(b, loc, bits, scaled);
   };
   for (int64_t d = rank - tileRank; d < rank - 1; ++d)
@@ -118,17 +119,17 @@ Value StridedMemory::rowsAligned(OpBuilder &b, Location loc,
                             arith::ConstantIntOp::create(b, loc, 0, 64));
   if (staticStride(rank - 1) == 1)
     return aligned;
-  Value unit = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
-                                     strides[rank - 1],
-                                     indexConstant(b, loc, 1));
+  Value unit =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, strides[rank - 1],
+                            indexConstant(b, loc, 1));
   return arith::AndIOp::create(b, loc, aligned, unit);
 }
 
 Value StridedMemory::validExtent(OpBuilder &b, Location loc, int64_t dim,
                                  Value index, int64_t tileExtent) const {
   Value left = arith::SubIOp::create(b, loc, extents[dim], index);
-  left = arith::MinSIOp::create(b, loc, left,
-                                indexConstant(b, loc, tileExtent));
+  left =
+      arith::MinSIOp::create(b, loc, left, indexConstant(b, loc, tileExtent));
   left = arith::MaxSIOp::create(b, loc, left, indexConstant(b, loc, 0));
   return arith::IndexCastOp::create(b, loc, b.getI32Type(), left);
 }
@@ -150,8 +151,8 @@ Value sharedByteOffset(OpBuilder &b, Location loc, ViewType view,
   Value fullRow = addI32(b, loc, threadRow, row);
   Value rowStart =
       arith::MulIOp::create(b, loc, fullRow, constant(rowBytes(view)));
-  Value column = arith::MulIOp::create(
-      b, loc, addI32(b, loc, threadCol, col), constant(elementBytes));
+  Value column = arith::MulIOp::create(b, loc, addI32(b, loc, threadCol, col),
+                                       constant(elementBytes));
   if (SwizzleAttr swizzle = view.getSwizzle(); swizzle && swizzle.getBits()) {
     // The chunk number is bits 4 and up of the byte offset inside the row.
     Value flip = arith::AndIOp::create(

@@ -30,15 +30,6 @@ struct DotPattern : OpConversionPattern<DotOp> {
     LayoutAttr layout = getLayout(op.getType());
     if (!layout)
       return failure();
-    Distribution acc(layout);
-    std::optional<ColumnOrder> columns = ColumnOrder::get(acc);
-    auto accType = cast<RankedTensorType>(op.getType());
-    if (!columns || !accType.getElementType().isF32())
-      return op.emitOpError("accumulator: expected f32 in the m16n8 fragment "
-                            "layout, got ")
-             << accType;
-    if (op.getTransposeA())
-      return op.emitOpError("operand a: expected M x K, got it transposed");
     auto bView = dyn_cast<ViewType>(op.getB().getType());
     if (!bView)
       return op.emitOpError("operand b: expected a shared-memory view, got ")
@@ -49,6 +40,15 @@ struct DotPattern : OpConversionPattern<DotOp> {
       return op.emitOpError("operand b: expected f16, bf16, f32 (as tf32), "
                             "f8E4M3FN or f8E5M2, got ")
              << bView.getElementType();
+    Distribution acc(layout);
+    std::optional<ColumnOrder> columns = ColumnOrder::get(acc);
+    auto accType = cast<RankedTensorType>(op.getType());
+    if (!columns || !accType.getElementType().isF32())
+      return op.emitOpError("accumulator: expected f32 in the m16n8 fragment "
+                            "layout, got ")
+             << accType;
+    if (op.getTransposeA())
+      return op.emitOpError("operand a: expected M x K, got it transposed");
     for (Type type : {op.getA().getType(), op.getB().getType()})
       if (auto view = dyn_cast<ViewType>(type); view && !repeatsPerMatrix(view))
         return op.emitOpError("swizzle: expected bits + shift of at most 3 (a "
@@ -71,16 +71,16 @@ struct DotPattern : OpConversionPattern<DotOp> {
     }
     llvm::sort(cols);
     const ThreadIds &ids = kernels.threadIds(op);
-    std::unique_ptr<AFragments> a =
-        readA(op, adaptor, rewriter, *mma, order,
-              acc.warpOffset(rewriter, loc, ids, 0), ids);
-    if (!a)
-      return failure();
     ViewOperand bOperand{bView, adaptor.getB().front(), *mma, ids,
                          acc.warpOffset(rewriter, loc, ids, 1)};
     std::unique_ptr<BFragments> b =
         readB(op, rewriter, bOperand, order, *columns, cols.size());
     if (!b)
+      return failure();
+    std::unique_ptr<AFragments> a =
+        readA(op, adaptor, rewriter, *mma, order,
+              acc.warpOffset(rewriter, loc, ids, 0), ids);
+    if (!a)
       return failure();
 
     SmallVector<Value> values = llvm::to_vector(adaptor.getAccumulator());
@@ -148,6 +148,18 @@ private:
     return fragments;
   }
 
+  /// How far warps are apart along the columns.
+  static SmallVector<int64_t> warpSteps(LayoutAttr layout) {
+    SmallVector<int64_t> steps;
+    ArrayRef<int64_t> bases = layout.getWarpBases();
+    for (size_t i = 1; i < bases.size(); i += 2)
+      steps.push_back(bases[i]);
+    ArrayRef<int64_t> repeats = layout.getWarpRepeats();
+    for (size_t i = 2; i < repeats.size(); i += 3)
+      steps.push_back(repeats[i]);
+    return steps;
+  }
+
   /// The fragments of B, or null after a diagnostic.
   static std::unique_ptr<BFragments> readB(DotOp op, OpBuilder &b,
                                            const ViewOperand &operand,
@@ -171,6 +183,13 @@ private:
         return plainTransposedB(b, loc, operand);
       return matricesOfTransposedB(b, loc, operand, atoms % 2);
     }
+    for (int64_t step : warpSteps(getLayout(op.getType())))
+      if (step * operand.mma.elementBytes() % 16) {
+        op.emitOpError("layout: expected warps that are a multiple of 16 bytes "
+                       "of operand b apart, got ")
+            << step << " columns of " << operand.mma.elementType();
+        return nullptr;
+      }
     bool pairs = operand.mma.elementBytes() == 2 && order.isIdentity() &&
                  columns.isInOrder();
     bool bytes = operand.mma.elementBytes() == 1 && order == kBytePairOrder &&

@@ -21,7 +21,7 @@ namespace {
 
 bool isTile(Type type) { return static_cast<bool>(getLayout(type)); }
 
-/// One scalar per register for every operand; 16-bit pairs are refused.
+/// One scalar per register for every operand; packed elements are refused.
 class ElementwisePattern : public ConversionPattern {
 public:
   ElementwisePattern(const TypeConverter &converter, MLIRContext *context)
@@ -38,9 +38,9 @@ public:
     for (Type type : op->getOperandTypes())
       if (isTile(type) &&
           isPacked(cast<RankedTensorType>(type).getElementType()))
-        return rewriter.notifyMatchFailure(op, "16-bit tile arithmetic");
+        return rewriter.notifyMatchFailure(op, "arithmetic on packed elements");
     if (isPacked(resultType.getElementType()))
-      return rewriter.notifyMatchFailure(op, "16-bit tile arithmetic");
+      return rewriter.notifyMatchFailure(op, "arithmetic on packed elements");
 
     unsigned registers = Distribution(getLayout(resultType)).numRegisters();
     std::map<std::vector<void *>, Value> known;
@@ -84,9 +84,9 @@ struct ConstantPattern : OpConversionPattern<arith::ConstantOp> {
       return failure();
     TypedAttr scalar = cast<TypedAttr>(splat.getSplatValue<Attribute>());
     if (isPacked(type.getElementType())) {
-      APInt half = cast<FloatAttr>(scalar).getValue().bitcastToAPInt();
-      APInt pair = half.zext(32) | half.zext(32).shl(16);
-      scalar = rewriter.getI32IntegerAttr(pair.getSExtValue());
+      APInt packed = APInt::getSplat(
+          32, cast<FloatAttr>(scalar).getValue().bitcastToAPInt());
+      scalar = rewriter.getI32IntegerAttr(packed.getSExtValue());
     }
     Value value = arith::ConstantOp::create(rewriter, op.getLoc(), scalar);
     rewriter.replaceOpWithMultiple(
@@ -110,7 +110,19 @@ struct SplatPattern : OpConversionPattern<SplatOp> {
   }
 };
 
-/// f32 to f16 or bf16, two registers at a time. The cvt intrinsic rather than
+/// What the conversions between f32 and a packed type are called: pairs of f32
+/// to pairs of the type, the first operand to the high half.
+StringRef truncIntrinsic(Type type) {
+  if (type.isBF16())
+    return "llvm.nvvm.ff2bf16x2.rn";
+  if (type.isF16())
+    return "llvm.nvvm.ff2f16x2.rn";
+  // cvt.rn.satfinite: the largest finite value instead of infinity or NaN.
+  return isa<Float8E4M3FNType>(type) ? "llvm.nvvm.ff.to.e4m3x2.rn"
+                                     : "llvm.nvvm.ff.to.e5m2x2.rn";
+}
+
+/// f32 to a packed type, two registers at a time. The cvt intrinsic rather than
 /// llvm.fptrunc: the latter is sunk to its uses, behind asynchronous dots.
 struct TruncPattern : OpConversionPattern<arith::TruncFOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -123,27 +135,35 @@ struct TruncPattern : OpConversionPattern<arith::TruncFOp> {
         !source.getElementType().isF32())
       return failure();
     Location loc = op.getLoc();
-    bool bf16 = type.getElementType().isBF16();
-    auto pairType = VectorType::get(2, type.getElementType());
-    StringRef name =
-        bf16 ? "llvm.nvvm.ff2bf16x2.rn" : "llvm.nvvm.ff2f16x2.rn";
+    Type element = type.getElementType();
+    unsigned share = elementsPerValue(element);
+    Type pairType = share == 2 ? Type(VectorType::get(2, element))
+                               : Type(rewriter.getI16Type());
     ValueRange in = adaptor.getIn();
     SmallVector<Value> results;
-    for (unsigned r = 0; r + 1 < in.size(); r += 2) {
-      // The intrinsic's first operand is the high half.
-      Value pair = LLVM::CallIntrinsicOp::create(
-                       rewriter, loc, pairType, rewriter.getStringAttr(name),
-                       ValueRange{in[r + 1], in[r]})
-                       .getResult(0);
-      results.push_back(LLVM::BitcastOp::create(rewriter, loc,
-                                                rewriter.getI32Type(), pair));
+    for (unsigned r = 0; r + share <= in.size(); r += share) {
+      SmallVector<Value> pairs;
+      for (unsigned e = r; e < r + share; e += 2)
+        // The intrinsic's first operand is the high half.
+        pairs.push_back(
+            LLVM::CallIntrinsicOp::create(
+                rewriter, loc, pairType,
+                rewriter.getStringAttr(truncIntrinsic(element)),
+                ValueRange{in[e + 1], in[e]})
+                .getResult(0));
+      results.push_back(share == 2
+                            ? LLVM::BitcastOp::create(
+                                  rewriter, loc, rewriter.getI32Type(),
+                                  pairs.front())
+                            : packIntegers(rewriter, loc, pairs));
     }
     rewriter.replaceOpWithMultiple(op, {results});
     return success();
   }
 };
 
-/// f16 or bf16 pairs to f32 registers.
+/// Packed elements to f32 registers; 8-bit ones by way of f16, which holds them
+/// all.
 struct ExtPattern : OpConversionPattern<arith::ExtFOp> {
   using OpConversionPattern::OpConversionPattern;
   LogicalResult
@@ -154,15 +174,33 @@ struct ExtPattern : OpConversionPattern<arith::ExtFOp> {
     if (!type || !isTile(type) || !isPacked(source.getElementType()))
       return failure();
     Location loc = op.getLoc();
-    auto pairType = VectorType::get(2, source.getElementType());
+    Type element = source.getElementType();
+    bool bytes = elementsPerValue(element) == 4;
+    auto pairType =
+        VectorType::get(2, bytes ? rewriter.getF16Type() : element);
     SmallVector<Value> results;
-    for (Value in : adaptor.getIn()) {
-      Value pair = LLVM::BitcastOp::create(rewriter, loc, pairType, in);
+    auto extend = [&](Value pair) {
       for (int64_t half = 0; half < 2; ++half) {
-        Value element = LLVM::ExtractElementOp::create(
+        Value one = LLVM::ExtractElementOp::create(
             rewriter, loc, pair, i32Constant(rewriter, loc, half));
-        results.push_back(arith::ExtFOp::create(
-            rewriter, loc, type.getElementType(), element));
+        results.push_back(arith::ExtFOp::create(rewriter, loc,
+                                                type.getElementType(), one));
+      }
+    };
+    for (Value in : adaptor.getIn()) {
+      if (!bytes) {
+        extend(LLVM::BitcastOp::create(rewriter, loc, pairType, in));
+        continue;
+      }
+      StringRef name = isa<Float8E4M3FNType>(element)
+                           ? "llvm.nvvm.e4m3x2.to.f16x2.rn"
+                           : "llvm.nvvm.e5m2x2.to.f16x2.rn";
+      for (unsigned half : {0u, 16u}) {
+        Value pair = unpackInteger(rewriter, loc, in, half, 16);
+        extend(LLVM::CallIntrinsicOp::create(rewriter, loc, pairType,
+                                             rewriter.getStringAttr(name),
+                                             ValueRange{pair})
+                   .getResult(0));
       }
     }
     rewriter.replaceOpWithMultiple(op, {results});

@@ -194,7 +194,7 @@ private:
                            RankedTensorType tile, ValueRange values,
                            unsigned run) {
     Location loc = op.getLoc();
-    unsigned perValue = isPacked(tile.getElementType()) ? 2 : 1;
+    unsigned perValue = elementsPerValue(tile.getElementType());
     unsigned words = run / perValue;
     unsigned bytes = run * tile.getElementTypeBitWidth() / 8;
     for (unsigned r = 0; r < access.getDistribution().numRegisters(); r += run)
@@ -215,23 +215,16 @@ private:
   static void storeElements(OpBuilder &b, StoreOp op, const TileAccess &access,
                             RankedTensorType tile, ValueRange values) {
     Location loc = op.getLoc();
-    bool packed = isPacked(tile.getElementType());
-    unsigned bytes = tile.getElementTypeBitWidth() / 8;
-    unsigned group = packed ? 2 : 1;
-    for (unsigned r = 0; r < access.getDistribution().numRegisters();
-         r += group)
-      for (unsigned half = 0; half < group; ++half)
-        guarded(b, loc, access, r + half, [&](OpBuilder &in) {
-          Value stored = values[r / group];
-          if (packed) {
-            if (half)
-              stored = arith::ShRUIOp::create(in, loc, stored,
-                                              i32Constant(in, loc, 16));
-            stored = arith::TruncIOp::create(in, loc, in.getI16Type(), stored);
-          }
-          LLVM::StoreOp::create(in, loc, stored, access.pointer(in, r + half),
-                                bytes);
-        });
+    unsigned bits = tile.getElementTypeBitWidth();
+    unsigned share = elementsPerValue(tile.getElementType());
+    for (unsigned r = 0; r < access.getDistribution().numRegisters(); ++r)
+      guarded(b, loc, access, r, [&](OpBuilder &in) {
+        Value stored = values[r / share];
+        if (share > 1)
+          stored = unpackInteger(in, loc, stored, r % share * bits, bits);
+        LLVM::StoreOp::create(in, loc, stored, access.pointer(in, r),
+                              bits / 8);
+      });
   }
 
   const KernelContext &kernels;
@@ -254,24 +247,16 @@ struct LoadPattern : OpConversionPattern<LoadOp> {
                          adaptor.getSource());
     TileAccess access(rewriter, loc, tile, memory,
                       frontValues(adaptor.getIndices()), kernels.threadIds(op));
-    bool packed = isPacked(tile.getElementType());
-    Type raw = packed ? rewriter.getI16Type() : tile.getElementType();
+    unsigned share = elementsPerValue(tile.getElementType());
+    Type raw = share > 1
+                   ? rewriter.getIntegerType(tile.getElementTypeBitWidth())
+                   : tile.getElementType();
     SmallVector<Value> elements, results;
     for (unsigned r = 0; r < access.getDistribution().numRegisters(); ++r)
       elements.push_back(loadElement(rewriter, op, access, raw, r));
-    if (!packed) {
-      rewriter.replaceOpWithMultiple(op, {elements});
-      return success();
-    }
-    for (unsigned r = 0; r < elements.size(); r += 2) {
-      auto wide = [&](Value v) -> Value {
-        return arith::ExtUIOp::create(rewriter, loc, rewriter.getI32Type(), v);
-      };
-      Value high = arith::ShLIOp::create(rewriter, loc, wide(elements[r + 1]),
-                                         i32Constant(rewriter, loc, 16));
+    for (unsigned r = 0; r < elements.size(); r += share)
       results.push_back(
-          arith::OrIOp::create(rewriter, loc, wide(elements[r]), high));
-    }
+          packIntegers(rewriter, loc, ArrayRef(elements).slice(r, share)));
     rewriter.replaceOpWithMultiple(op, {results});
     return success();
   }

@@ -154,15 +154,19 @@ bool ContractionOrder::isIdentity() const {
 }
 
 std::optional<ColumnOrder> ColumnOrder::get(const Distribution &accumulator) {
-  LayoutAttr layout = accumulator.getAttr();
-  ArrayRef<int64_t> lanes = layout.getLaneBases();
-  ArrayRef<int64_t> registers = layout.getRegisterBases();
+  ArrayRef<int64_t> lanes = accumulator.getAttr().getLaneBases();
   static constexpr int64_t rows[] = {1, 0, 2, 0, 4, 0};
-  if (accumulator.rank() != 2 || lanes.size() != 10 || registers.size() < 4 ||
-      lanes[0] || lanes[2] || lanes.drop_front(4) != ArrayRef(rows) ||
-      registers[0] || registers[2] != 8 || registers[3])
+  if (accumulator.rank() != 2 || lanes.size() != 10 || lanes[0] || lanes[2] ||
+      lanes.drop_front(4) != ArrayRef(rows))
     return std::nullopt;
-  return ColumnOrder{{registers[1], lanes[1], lanes[3]}};
+  ColumnOrder order{{lanes[1] / 2, lanes[1], lanes[3]}};
+  if (!order.isInOrder() && !order.isEveryOther())
+    return std::nullopt;
+  const int64_t needed[2][2] = {{0, order.vectors[0]}, {8, 0}};
+  for (ArrayRef<int64_t> at : needed)
+    if (!accumulator.registerAt(at))
+      return std::nullopt;
+  return order;
 }
 
 //===----------------------------------------------------------------------===//
@@ -290,19 +294,14 @@ SharedPointers blockPointers(OpBuilder &b, Location loc,
                         /*byte=*/{}, farChunk);
 }
 
-/// Splits `columns` (the warp's first one) into whole chunks and bytes; null
-/// where a part is zero for certain.
-std::pair<Value, Value> columnOffset(OpBuilder &b, Location loc, Value columns,
-                                     int64_t elementBytes) {
-  if (!columns)
+/// The chunk in which the warp's first column lies; null for the first one.
+Value firstChunk(OpBuilder &b, Location loc, const ViewOperand &operand) {
+  if (!operand.warpOffset)
     return {};
-  Value bytes = columns;
-  if (elementBytes > 1)
-    bytes = arith::MulIOp::create(b, loc, columns,
-                                  i32Constant(b, loc, elementBytes));
-  Value chunk = arith::ShRUIOp::create(b, loc, bytes, i32Constant(b, loc, 4));
-  // Atoms have eight columns, which are whole chunks unless of bytes.
-  return {chunk, elementBytes > 1 ? Value() : lowBits(b, loc, bytes, 15)};
+  Value bytes = operand.warpOffset;
+  if (int64_t width = operand.mma.elementBytes(); width > 1)
+    bytes = arith::MulIOp::create(b, loc, bytes, i32Constant(b, loc, width));
+  return arith::ShRUIOp::create(b, loc, bytes, i32Constant(b, loc, 4));
 }
 
 class MatricesOfA : public AFragments {
@@ -349,9 +348,9 @@ private:
 class PairMatricesOfB : public BFragments {
 public:
   PairMatricesOfB(OpBuilder &b, Location loc, const ViewOperand &operand)
-      : loc(loc), pointers(blockPointers(
-                      b, loc, operand, 3, 4, /*threadRow=*/{},
-                      columnOffset(b, loc, operand.warpOffset, 2).first)) {}
+      : loc(loc),
+        pointers(blockPointers(b, loc, operand, 3, 4, /*threadRow=*/{},
+                               firstChunk(b, loc, operand))) {}
   unsigned atomsPerRead() const override { return 2; }
   SmallVector<Value> read(OpBuilder &b, int64_t k,
                           ArrayRef<int64_t> columns) override {
@@ -367,11 +366,11 @@ private:
 class ByteMatricesOfB : public BFragments {
 public:
   ByteMatricesOfB(OpBuilder &b, Location loc, const ViewOperand &operand)
-      : loc(loc), pointers(b, loc, operand.type, operand.base,
-                           lowBits(b, loc, operand.ids.lane, 7),
-                           startOfRow(b, loc, operand.type, operand.ids.lane),
-                           /*chunk=*/{}, /*byte=*/{},
-                           columnOffset(b, loc, operand.warpOffset, 1).first) {}
+      : loc(loc),
+        pointers(b, loc, operand.type, operand.base,
+                 lowBits(b, loc, operand.ids.lane, 7),
+                 startOfRow(b, loc, operand.type, operand.ids.lane),
+                 /*chunk=*/{}, /*byte=*/{}, firstChunk(b, loc, operand)) {}
   unsigned atomsPerRead() const override { return 2; }
   SmallVector<Value> read(OpBuilder &b, int64_t k,
                           ArrayRef<int64_t> columns) override {
@@ -515,12 +514,11 @@ private:
           b, loc, part,
           laneBit(b, loc, operand.ids, bit + 2, step < 16 ? step : step / 16));
     }
-    auto [farChunk, farByte] = columnOffset(b, loc, operand.warpOffset, bytes);
     // Bits of the row above the eight of a swizzle's pattern do not flip.
     return SharedPointers(b, loc, operand.type, operand.base,
                           lowBits(b, loc, row, 7),
-                          startOfRow(b, loc, operand.type, row), chunk,
-                          addI32(b, loc, byte, farByte), farChunk);
+                          startOfRow(b, loc, operand.type, row), chunk, byte,
+                          firstChunk(b, loc, operand));
   }
 
   Location loc;

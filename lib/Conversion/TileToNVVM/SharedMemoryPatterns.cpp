@@ -71,10 +71,10 @@ Access accessFor(const Distribution &distribution, Type elementType) {
   return {elements, elements * elementBytes};
 }
 
-/// The type that moves `bytes`: i32 or a vector of i32.
-Type accessType(OpBuilder &b, unsigned bytes) {
-  Type word = b.getI32Type();
-  return bytes == 4 ? word : VectorType::get(bytes / 4, word);
+/// The values of a tile that an access of at least 4 bytes moves, each `word`.
+Type accessType(Type word, unsigned bytes) {
+  unsigned words = bytes * 8 / word.getIntOrFloatBitWidth();
+  return words == 1 ? word : VectorType::get(words, word);
 }
 
 struct LocalLoadPattern : KernelPattern<LocalLoadOp> {
@@ -84,8 +84,13 @@ struct LocalLoadPattern : KernelPattern<LocalLoadOp> {
                   ConversionPatternRewriter &rewriter) const override {
     auto type = cast<RankedTensorType>(op.getType());
     LayoutAttr layout = getLayout(type);
-    if (!layout || !isPacked(type.getElementType()))
+    if (!layout)
       return failure();
+    Type element = type.getElementType();
+    unsigned share = elementsPerValue(element);
+    if (share == 1 && type.getElementTypeBitWidth() != 32)
+      return failure();
+    Type word = share == 1 ? element : Type(rewriter.getI32Type());
     Location loc = op.getLoc();
     Distribution distribution(layout);
     const ThreadIds &ids = kernels.threadIds(op);
@@ -94,7 +99,7 @@ struct LocalLoadPattern : KernelPattern<LocalLoadOp> {
     Value col = distribution.threadOffset(rewriter, loc, ids, 1);
     Access access = accessFor(distribution, type.getElementType());
     bool surplus = distribution.maxCoordinate(0) >= type.getDimSize(0);
-    SmallVector<Value> results;
+    SmallVector<Value> results, parts;
     for (unsigned r = 0; r < distribution.numRegisters();
          r += access.elements) {
       ArrayRef<int64_t> at = distribution.offset(r);
@@ -110,10 +115,20 @@ struct LocalLoadPattern : KernelPattern<LocalLoadOp> {
       }
       Value pointer = advance(rewriter, loc, adaptor.getSource().front(),
                               rewriter.getI8Type(), offset);
+      if (access.bytes < 4) {
+        // Parts of a value, put together when all are there.
+        parts.push_back(LLVM::LoadOp::create(
+            rewriter, loc, rewriter.getIntegerType(8 * access.bytes), pointer,
+            access.bytes));
+        if (parts.size() * access.elements == share) {
+          results.push_back(packIntegers(rewriter, loc, parts));
+          parts.clear();
+        }
+        continue;
+      }
       Value loaded = LLVM::LoadOp::create(
-          rewriter, loc, accessType(rewriter, access.bytes), pointer,
-          access.bytes);
-      if (access.bytes == 4) {
+          rewriter, loc, accessType(word, access.bytes), pointer, access.bytes);
+      if (loaded.getType() == word) {
         results.push_back(loaded);
         continue;
       }
@@ -138,7 +153,7 @@ struct LocalLoadMatrixPattern : OpConversionPattern<LocalLoadOp> {
                   ConversionPatternRewriter &rewriter) const override {
     auto type = cast<RankedTensorType>(op.getType());
     LayoutAttr layout = getLayout(type);
-    if (!layout || !isPacked(type.getElementType()))
+    if (!layout || elementsPerValue(type.getElementType()) != 2)
       return failure();
     Distribution distribution(layout);
     static constexpr int64_t operandA[] = {0, 1, 8, 0, 0, 8};
@@ -188,8 +203,8 @@ struct LocalStorePattern : KernelPattern<LocalStoreOp> {
     LayoutAttr layout = getLayout(type);
     if (!layout)
       return failure();
-    bool packed = isPacked(type.getElementType());
-    if (!packed && type.getElementTypeBitWidth() != 32)
+    unsigned perValue = elementsPerValue(type.getElementType());
+    if (perValue == 1 && type.getElementTypeBitWidth() != 32)
       return failure();
     Location loc = op.getLoc();
     Distribution distribution(layout);
@@ -199,7 +214,6 @@ struct LocalStorePattern : KernelPattern<LocalStoreOp> {
     Value col = distribution.threadOffset(rewriter, loc, ids, 1);
     Access access = accessFor(distribution, type.getElementType());
     ValueRange values = adaptor.getValue();
-    unsigned perValue = packed ? 2 : 1;
     bool surplus = distribution.maxCoordinate(0) >= type.getDimSize(0);
     for (unsigned r = 0; r < distribution.numRegisters();
          r += access.elements) {
@@ -218,7 +232,11 @@ struct LocalStorePattern : KernelPattern<LocalStoreOp> {
           rewriter, loc, adaptor.getDest().front(), rewriter.getI8Type(),
           sharedByteOffset(rewriter, loc, view, row, at[0], col, at[1]));
       Value stored = values[r / perValue];
-      if (unsigned words = access.bytes / 4; words > 1) {
+      if (access.bytes < 4) {
+        unsigned bits = type.getElementTypeBitWidth();
+        stored = unpackInteger(rewriter, loc, stored, r % perValue * bits,
+                               8 * access.bytes);
+      } else if (unsigned words = access.bytes / 4; words > 1) {
         stored = LLVM::PoisonOp::create(
             rewriter, loc,
             VectorType::get(words, stored.getType()));

@@ -12,6 +12,7 @@
 // How values are converted (always 1:N):
 //   tile of f32, i32, i64, i1   one scalar per register
 //   tile of f16, bf16           one i32 per two registers (low half first)
+//   tile of f8E4M3FN, f8E5M2    one i32 per four registers (low byte first)
 //   buffer, view, future<view>  !llvm.ptr<3> to its first byte
 //   memref                      !llvm.ptr<1>, then extents, then strides, both
 //                               `index`, strides in elements
@@ -187,8 +188,20 @@ public:
   TileTypeConverter();
 };
 
-/// Whether tiles of this element type are kept as packed pairs.
-bool isPacked(Type elementType);
+/// How many of a tile's elements share one 32-bit value: 2 of 16-bit floats, 4 of
+/// 8-bit ones, else 1.
+unsigned elementsPerValue(Type elementType);
+
+/// Whether tiles of this element type are kept as packed pairs or quadruples.
+inline bool isPacked(Type elementType) {
+  return elementsPerValue(elementType) > 1;
+}
+
+/// Puts integers of one width next to each other into an i32, the first lowest.
+Value packIntegers(OpBuilder &b, Location loc, ArrayRef<Value> parts);
+/// The integer of `bits` bits that lies `first` bits above the lowest of an i32.
+Value unpackInteger(OpBuilder &b, Location loc, Value packed, unsigned first,
+                    unsigned bits);
 
 void populateElementwisePatterns(const TileTypeConverter &converter,
                                  const KernelContext &context,

@@ -1,7 +1,7 @@
 //===- TypeConversion.cpp - Tile types to the registers of one thread -----===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -9,9 +9,35 @@
 
 namespace mlir::flash_tile {
 
-bool isPacked(Type elementType) {
-  return isa<FloatType>(elementType) &&
-         elementType.getIntOrFloatBitWidth() == 16;
+unsigned elementsPerValue(Type elementType) {
+  unsigned bits = elementType.getIntOrFloatBitWidth();
+  bool packs = isa<FloatType>(elementType) && (bits == 8 || bits == 16);
+  return packs ? 32 / bits : 1;
+}
+
+Value packIntegers(OpBuilder &b, Location loc, ArrayRef<Value> parts) {
+  if (parts.size() == 1)
+    return parts.front();
+  Value packed;
+  unsigned bits = parts.front().getType().getIntOrFloatBitWidth();
+  for (auto [i, part] : llvm::enumerate(parts)) {
+    Value wide = arith::ExtUIOp::create(b, loc, b.getI32Type(), part);
+    if (i)
+      wide = arith::ShLIOp::create(b, loc, wide,
+                                   i32Constant(b, loc, int64_t(i * bits)));
+    packed =
+        packed ? arith::OrIOp::create(b, loc, packed, wide).getResult() : wide;
+  }
+  return packed;
+}
+
+Value unpackInteger(OpBuilder &b, Location loc, Value packed, unsigned first,
+                    unsigned bits) {
+  if (first)
+    packed = arith::ShRUIOp::create(b, loc, packed, i32Constant(b, loc, first));
+  if (bits == 32)
+    return packed;
+  return arith::TruncIOp::create(b, loc, b.getIntegerType(bits), packed);
 }
 
 TileTypeConverter::TileTypeConverter() {
@@ -22,19 +48,23 @@ TileTypeConverter::TileTypeConverter() {
     if (!layout)
       return failure();
     unsigned registers = Distribution(layout).numRegisters();
-    if (isPacked(type.getElementType()))
-      result.append(registers / 2, IntegerType::get(type.getContext(), 32));
-    else
+    if (unsigned share = elementsPerValue(type.getElementType()); share > 1) {
+      if (registers % share)
+        return failure();
+      result.append(registers / share, IntegerType::get(type.getContext(), 32));
+    } else {
       result.append(registers, type.getElementType());
+    }
     return success();
   });
-  addConversion([](MemRefType type, SmallVectorImpl<Type> &result)
-                    -> std::optional<LogicalResult> {
-    MLIRContext *context = type.getContext();
-    result.push_back(LLVM::LLVMPointerType::get(context, kGlobalSpace));
-    result.append(2 * type.getRank(), IndexType::get(context));
-    return success();
-  });
+  addConversion(
+      [](MemRefType type,
+         SmallVectorImpl<Type> &result) -> std::optional<LogicalResult> {
+        MLIRContext *context = type.getContext();
+        result.push_back(LLVM::LLVMPointerType::get(context, kGlobalSpace));
+        result.append(2 * type.getRank(), IndexType::get(context));
+        return success();
+      });
   auto shared = [](MLIRContext *context) -> Type {
     return LLVM::LLVMPointerType::get(context, kSharedSpace);
   };

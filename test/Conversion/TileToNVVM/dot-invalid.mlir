@@ -71,10 +71,10 @@ gpu.module @m {
 
 #acc = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
 
-!qb = !flash_tile.buffer<1x16x16xf32>
-!qv = !flash_tile.view<16x16xf32>
-!kb = !flash_tile.buffer<1x8x16xf32>
-!kv = !flash_tile.view<8x16xf32>
+!qb = !flash_tile.buffer<1x16x32xi8>
+!qv = !flash_tile.view<16x32xi8>
+!kb = !flash_tile.buffer<1x8x32xi8>
+!kv = !flash_tile.view<8x32xi8>
 gpu.module @m {
   gpu.func @element_type() kernel attributes {known_block_size = array<i32: 32, 1, 1>, flash_tile.sizes = []} {
     %c0 = arith.constant 0 : index
@@ -82,33 +82,35 @@ gpu.module @m {
     %kb = flash_tile.alloc {offset = 1024 : i64} : !kb
     %q = flash_tile.stage %qb[%c0] : !qb -> !qv
     %k = flash_tile.stage %kb[%c0] : !kb -> !kv
-    %zero = arith.constant dense<0.0> : tensor<16x8xf32, #acc>
-    // expected-error@below {{operand b: expected f16 or bf16, got 'f32'}}
+    %zero = arith.constant dense<0> : tensor<16x8xi32, #acc>
+    // expected-error@below {{operand b: expected f16, bf16, f32 (as tf32), f8E4M3FN or f8E5M2, got 'i8'}}
     // expected-error@below {{failed to legalize operation 'flash_tile.dot'}}
-    %s = flash_tile.dot %q, %k, %zero {transpose_b} : !qv, !kv, tensor<16x8xf32, #acc>
+    %s = flash_tile.dot %q, %k, %zero {transpose_b} : !qv, !kv, tensor<16x8xi32, #acc>
     gpu.return
   }
 }
 
 // -----
 
-// Warps along the columns of V's product would need their own columns of V.
+// Columns of bytes are read from whole 16-byte chunks.
 
 #split = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]], warp = [[0, 8]]>
-#operand = #flash_tile.layout<register = [[0, 1], [8, 0], [0, 8]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]], warp = [[0, 0]]>
 
-!vb = !flash_tile.buffer<1x16x16xf16>
-!vv = !flash_tile.view<16x16xf16>
+!ab = !flash_tile.buffer<1x16x32xf8E4M3FN>
+!av = !flash_tile.view<16x32xf8E4M3FN>
+!vb = !flash_tile.buffer<1x32x16xf8E4M3FN>
+!vv = !flash_tile.view<32x16xf8E4M3FN>
 gpu.module @m {
-  gpu.func @warps_along_columns() kernel attributes {known_block_size = array<i32: 64, 1, 1>, flash_tile.sizes = []} {
+  gpu.func @half_chunks() kernel attributes {known_block_size = array<i32: 64, 1, 1>, flash_tile.sizes = []} {
     %c0 = arith.constant 0 : index
-    %vb = flash_tile.alloc {offset = 0 : i64} : !vb
+    %ab = flash_tile.alloc {offset = 0 : i64} : !ab
+    %vb = flash_tile.alloc {offset = 512 : i64} : !vb
+    %a = flash_tile.stage %ab[%c0] : !ab -> !av
     %v = flash_tile.stage %vb[%c0] : !vb -> !vv
-    %a = arith.constant dense<1.0> : tensor<16x16xf16, #operand>
     %zero = arith.constant dense<0.0> : tensor<16x16xf32, #split>
-    // expected-error@below {{layout: expected warps along rows only, got warps along columns}}
+    // expected-error@below {{layout: expected warps that are a multiple of 16 bytes of operand b apart, got 8 columns of 'f8E4M3FN'}}
     // expected-error@below {{failed to legalize operation 'flash_tile.dot'}}
-    %s = flash_tile.dot %a, %v, %zero : tensor<16x16xf16, #operand>, !vv, tensor<16x16xf32, #split>
+    %s = flash_tile.dot %a, %v, %zero : !av, !vv, tensor<16x16xf32, #split>
     gpu.return
   }
 }

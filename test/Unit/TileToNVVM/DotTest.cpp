@@ -1,0 +1,171 @@
+//===- DotTest.cpp - Products on tensor cores, executed -------------------===//
+//
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Every way to read fragments, for every element type, against the product
+// computed here. Inputs are small integers, so that every type holds them and
+// every sum is exact.
+//
+//===----------------------------------------------------------------------===//
+
+#include "RunKernel.h"
+
+#include "flash/Dialect/FlashTile/IR/FlashTile.h"
+#include "flash/Dialect/FlashTile/IR/Layout.h"
+
+#include <random>
+
+using namespace mlir;
+using namespace mlir::flash_tile;
+using ::flash::runtime::DType;
+
+namespace {
+
+struct Case {
+  DType dtype;
+  bool transposeB;
+  bool plainLoads;
+  /// Bits of the swizzle of both views.
+  int64_t swizzle = 0;
+  int64_t rows = 32, cols = 32, depth = 64;
+  int64_t warps = 1, warpCols = 1;
+};
+
+/// Where B is in shared memory; at most 64 KiB long, behind at most 32 of A.
+constexpr int64_t kBufferB = 32768;
+
+std::string print(Attribute attribute) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  attribute.print(os);
+  return text;
+}
+
+std::string kernelText(const Case &c) {
+  MLIRContext context;
+  context.loadDialect<FlashTileDialect>();
+  FailureOr<Layout> layout =
+      Layout::mmaAccumulator(c.rows, c.cols, c.warps, c.warpCols);
+  std::string type = Matrix::mlirName(c.dtype);
+  std::string swizzle =
+      c.swizzle ? ", #flash_tile.swizzle<bits = " + std::to_string(c.swizzle) +
+                      ", shift = " + std::to_string(3 - c.swizzle) + ">"
+                : "";
+  auto shape = [](int64_t rows, int64_t cols) {
+    return std::to_string(rows) + "x" + std::to_string(cols) + "x";
+  };
+  std::string a = shape(c.rows, c.depth) + type;
+  std::string b =
+      (c.transposeB ? shape(c.cols, c.depth) : shape(c.depth, c.cols)) + type;
+  std::string o = shape(c.rows, c.cols) + "f32";
+  std::string acc =
+      "tensor<" + o + ", " + print(layout->toAttr(&context)) + ">";
+  std::string attributes = c.transposeB ? "transpose_b" : "";
+  if (c.plainLoads)
+    attributes += attributes.empty() ? "plain_loads" : ", plain_loads";
+  auto memref = [](const std::string &shape) {
+    return "memref<" + shape + ">";
+  };
+  auto view = [&](const std::string &shape) {
+    return "!flash_tile.view<" + shape + swizzle + ">";
+  };
+  auto staged = [&](const std::string &name, const std::string &shape,
+                    int64_t offset) {
+    std::string buffer = "!flash_tile.buffer<1x" + shape + swizzle + ">";
+    return "    %" + name +
+           "b = flash_tile.alloc {offset = " + std::to_string(offset) +
+           " : i64} : " + buffer + "\n    %" + name + "s = flash_tile.stage %" +
+           name + "b[%c0] : " + buffer + " -> " + view(shape) + "\n    %" +
+           name + "f = flash_tile.copy_async %" + name + "[%c0, %c0] to %" +
+           name + "s {in_bounds, alignment = 16 : i64} : " + memref(shape) +
+           " to " + view(shape) + " -> !flash_tile.future<" + view(shape) +
+           ">\n    %" + name + "v = flash_tile.wait %" + name +
+           "f : !flash_tile.future<" + view(shape) + ">\n";
+  };
+  return "gpu.module @m {\n  gpu.func @dot(%a: " + memref(a) +
+         " {flash_tile.dims = [\"m\", \"k\"]}, %b: " + memref(b) +
+         " {flash_tile.dims = [\"x\", \"y\"]}, %o: " + memref(o) +
+         " {flash_tile.dims = [\"m\", \"n\"]}) kernel attributes "
+         "{known_block_size = array<i32: " +
+         std::to_string(32 * c.warps) +
+         ", 1, 1>, flash_tile.sizes = []} {\n"
+         "    %c0 = arith.constant 0 : index\n" +
+         staged("a", a, 0) + staged("b", b, kBufferB) +
+         "    gpu.barrier\n    %zero = arith.constant dense<0.0> : " + acc +
+         "\n    %r = flash_tile.dot %av, %bv, %zero {" + attributes +
+         "} : " + view(a) + ", " + view(b) + ", " + acc +
+         "\n    flash_tile.store %r, %o[%c0, %c0] : " + acc + ", " + memref(o) +
+         "\n    gpu.return\n  }\n}\n";
+}
+
+class Dot : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Dot, IsTheProduct) {
+  const Case &c = GetParam();
+  std::mt19937 random(7);
+  auto fill = [&](Matrix &matrix) {
+    for (double &value : matrix.values)
+      value = double(random() % 7) - 3;
+  };
+  Matrix a(c.dtype, c.rows, c.depth);
+  Matrix b(c.dtype, c.transposeB ? c.cols : c.depth,
+           c.transposeB ? c.depth : c.cols);
+  Matrix o(DType::F32, c.rows, c.cols);
+  fill(a);
+  fill(b);
+  KernelRun run =
+      runKernel(kernelText(c), unsigned(32 * c.warps), 98304, {&a, &b, &o});
+  EXPECT_EQ(run.ptx.find("ldmatrix") == std::string::npos, c.plainLoads);
+  unsigned wrong = 0;
+  for (int64_t m = 0; m < c.rows; ++m)
+    for (int64_t n = 0; n < c.cols; ++n) {
+      double expected = 0;
+      for (int64_t k = 0; k < c.depth; ++k)
+        expected += a.at(m, k) * (c.transposeB ? b.at(n, k) : b.at(k, n));
+      if (expected != o.at(m, n) && wrong++ < 5)
+        ADD_FAILURE() << "(" << m << ", " << n << "): expected " << expected
+                      << ", got " << o.at(m, n);
+    }
+  EXPECT_EQ(wrong, 0u);
+}
+
+std::vector<Case> allCases() {
+  std::vector<Case> cases;
+  for (DType dtype :
+       {DType::F16, DType::BF16, DType::TF32, DType::E4M3, DType::E5M2})
+    for (bool transposeB : {false, true})
+      for (bool plainLoads : {false, true})
+        for (int64_t swizzle : {0, 1, 2, 3}) {
+          cases.push_back({dtype, transposeB, plainLoads, swizzle});
+          // At least 128 bytes per row, so that all chunk bits are used.
+          if (swizzle >= 2)
+            cases.back().cols = cases.back().depth = 128;
+        }
+  for (DType dtype : {DType::BF16, DType::TF32, DType::E4M3})
+    for (bool transposeB : {false, true})
+      for (bool plainLoads : {false, true})
+        for (int64_t warpCols : {1, 2, 4}) {
+          // Two warps by columns leave three atoms each, the last one alone.
+          int64_t cols = warpCols == 2 ? 48 : 96;
+          if (dtype == DType::E4M3) // warps are whole chunks apart
+            cols = 32 * warpCols;
+          cases.push_back(
+              {dtype, transposeB, plainLoads, 1, 64, cols, 64, 4, warpCols});
+        }
+  return cases;
+}
+
+std::string caseName(const ::testing::TestParamInfo<Case> &info) {
+  const Case &c = info.param;
+  return std::string(name(c.dtype)) + (c.transposeB ? "_nk" : "_kn") +
+         (c.plainLoads ? "_plain" : "_matrix") + "_swizzle" +
+         std::to_string(c.swizzle) + "_warps" + std::to_string(c.warps) + "x" +
+         std::to_string(c.warpCols) + "_" + std::to_string(c.cols);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Dot, ::testing::ValuesIn(allCases()), caseName);
+
+} // namespace
