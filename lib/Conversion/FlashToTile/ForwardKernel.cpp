@@ -105,6 +105,8 @@ private:
                                          /*unit=*/nullptr);
     if (unit == MathUnit::fma)
       dot.setUnit(flash_tile::DotUnit::fma);
+    else
+      dot.setPlainLoads(!schedule.getLdmatrix());
     return dot;
   }
   Value load(Value memref, ValueRange indices, ArrayRef<int64_t> shape) {
