@@ -27,56 +27,136 @@ constexpr std::string_view kEnergy =
 constexpr double kFma28 = 50, kAlu28 = 60, kSfu28 = 100;
 constexpr double kShared28 = 5.32 * 8, kL1Of28 = 5.85 * 8, kL2Of28 = 15.48 * 8;
 // From 28 nm to 7/8 nm and to 4/5 nm: switching energy falls with capacitance
-// and the square of the voltage; between the general-purpose figures of
-// Stillmaker and Baas (2017) and what the boards' power limits allow.
-constexpr double kTo7 = 0.33, kTo8 = 0.38, kTo4 = 0.22;
+// and the square of the voltage (Stillmaker and Baas 2017 give about a fifth
+// for 28 nm to 7 nm). Chosen so that a matmul-heavy kernel draws its board's
+// limit.
+constexpr double kTo7 = 0.18, kTo8 = 0.21, kTo4 = 0.12;
 
-constexpr ChipRates make(std::string_view chip, std::string_view board,
-                         unsigned sms, double clock, double fma, double tensor,
-                         double tensor8, double l2Bytes, double dram,
-                         double l2Latency, double dramLatency, double scale,
-                         double tensorEnergy, double dramEnergy, double watts) {
-  return {chip,
-          board,
-          sms,
-          clock,
-          /*issue=*/4,
-          fma,
-          /*aluLanes=*/64,
-          /*sfuLanes=*/16,
-          tensor,
-          tensor / 2,
-          tensor8,
-          /*sharedWavefronts=*/1,
-          /*l1Sectors=*/4,
-          l2Bytes / sms,
-          dram,
-          l2Latency,
-          dramLatency,
-          /*barrierLatency=*/30,
-          kFma28 * scale,
-          kAlu28 * scale,
-          kSfu28 * scale,
-          tensorEnergy,
-          kShared28 * scale,
-          kL1Of28 * scale,
-          kL2Of28 * scale,
-          dramEnergy,
-          watts};
-}
+// What the tensor cores draw of the power that the limit leaves when they run
+// at their peak rate; the rest goes into feeding them.
+constexpr double kTensorShare = 0.45;
 
 // mma.sync reaches 62.9 % of the tensor cores' rate on Hopper (Luo et al.).
 constexpr double kHopperMmaSync = 0.629;
 
+/// What differs from board to board; the rest follows.
+struct Board {
+  std::string_view chip, name;
+  unsigned sms;
+  double clockGHz;
+  double fmaLanes;
+  /// Dense FLOPs per cycle and SM of 16-bit and 8-bit operands, and the share
+  /// of them that mma.sync reaches.
+  double tensor16, tensor8, mmaSync;
+  /// Bytes per cycle over all SMs.
+  double l2Bytes;
+  double dramBytesPerSecond;
+  double l2Latency, dramLatency;
+  /// Of energies, from 28 nm.
+  double scale;
+  double dramEnergy;
+  double staticWatts, limitWatts;
+};
+
+constexpr ChipRates rate(const Board &b) {
+  double peak = b.tensor16 * b.sms * b.clockGHz * 1e9;
+  ChipRates r = {};
+  r.chip = b.chip;
+  r.board = b.name;
+  r.sms = b.sms;
+  r.clockGHz = b.clockGHz;
+  r.issue = 4;
+  r.fmaLanes = b.fmaLanes;
+  r.aluLanes = 64;
+  r.sfuLanes = 16;
+  r.tensor16 = b.tensor16 * b.mmaSync;
+  r.tensorTF32 = r.tensor16 / 2;
+  r.tensor8 = b.tensor8 * b.mmaSync;
+  r.sharedWavefronts = 1;
+  r.l1Sectors = 4;
+  r.l2Bytes = b.l2Bytes / b.sms;
+  r.dramBytesPerSecond = b.dramBytesPerSecond;
+  r.l2Latency = b.l2Latency;
+  r.dramLatency = b.dramLatency;
+  r.barrierLatency = 30;
+  r.fmaEnergy = kFma28 * b.scale;
+  r.aluEnergy = kAlu28 * b.scale;
+  r.sfuEnergy = kSfu28 * b.scale;
+  r.tensorEnergy = kTensorShare * (b.limitWatts - b.staticWatts) / peak * 1e12;
+  r.sharedEnergy = kShared28 * b.scale;
+  r.l1Energy = kL1Of28 * b.scale;
+  r.l2Energy = kL2Of28 * b.scale;
+  r.dramEnergy = b.dramEnergy;
+  r.staticWatts = b.staticWatts;
+  r.powerLimitWatts = b.limitWatts;
+  return r;
+}
+
 constexpr ChipRates kRates[] = {
-    make("sm_80", "A100 SXM4 80 GB", 108, 1.41, 64, 2048, 0, 5120, 2.039e12,
-         261.5, 466.3, kTo7, 0.60, 31, 90),
-    make("sm_86", "A40", 84, 1.74, 128, 1024, 0, 3072, 0.696e12, 273, 541.5,
-         kTo8, 0.94, 56, 65),
-    make("sm_89", "L40S", 142, 2.52, 128, 1024, 2048, 3072, 0.864e12, 273,
-         541.5, kTo4, 0.45, 56, 75),
-    make("sm_90", "H100 SXM5", 132, 1.755, 128, 4096 * kHopperMmaSync,
-         8192 * kHopperMmaSync, 5120, 3.35e12, 263, 478.8, kTo4, 0.35, 31, 120),
+    rate({.chip = "sm_80",
+          .name = "A100 SXM4 80 GB",
+          .sms = 108,
+          .clockGHz = 1.41,
+          .fmaLanes = 64,
+          .tensor16 = 2048,
+          .tensor8 = 0,
+          .mmaSync = 1,
+          .l2Bytes = 5120,
+          .dramBytesPerSecond = 2.039e12,
+          .l2Latency = 261.5,
+          .dramLatency = 466.3,
+          .scale = kTo7,
+          .dramEnergy = 31,
+          .staticWatts = 90,
+          .limitWatts = 400}),
+    rate({.chip = "sm_86",
+          .name = "A40",
+          .sms = 84,
+          .clockGHz = 1.74,
+          .fmaLanes = 128,
+          .tensor16 = 1024,
+          .tensor8 = 0,
+          .mmaSync = 1,
+          .l2Bytes = 3072,
+          .dramBytesPerSecond = 0.696e12,
+          .l2Latency = 273,
+          .dramLatency = 541.5,
+          .scale = kTo8,
+          .dramEnergy = 56,
+          .staticWatts = 65,
+          .limitWatts = 300}),
+    rate({.chip = "sm_89",
+          .name = "L40S",
+          .sms = 142,
+          .clockGHz = 2.52,
+          .fmaLanes = 128,
+          .tensor16 = 1024,
+          .tensor8 = 2048,
+          .mmaSync = 1,
+          .l2Bytes = 3072,
+          .dramBytesPerSecond = 0.864e12,
+          .l2Latency = 273,
+          .dramLatency = 541.5,
+          .scale = kTo4,
+          .dramEnergy = 56,
+          .staticWatts = 75,
+          .limitWatts = 350}),
+    rate({.chip = "sm_90",
+          .name = "H100 SXM5",
+          .sms = 132,
+          .clockGHz = 1.755,
+          .fmaLanes = 128,
+          .tensor16 = 4096,
+          .tensor8 = 8192,
+          .mmaSync = kHopperMmaSync,
+          .l2Bytes = 5120,
+          .dramBytesPerSecond = 3.35e12,
+          .l2Latency = 263,
+          .dramLatency = 478.8,
+          .scale = kTo4,
+          .dramEnergy = 31,
+          .staticWatts = 120,
+          .limitWatts = 700}),
 };
 
 } // namespace
@@ -126,8 +206,7 @@ std::vector<ModelConstant> flash::describe(const ChipRates &r) {
       {"energy of an integer lane", r.aluEnergy, "pJ", kEnergy, true},
       {"energy of an ex2 lane", r.sfuEnergy, "pJ", kEnergy, true},
       {"energy of a 16-bit tensor FLOP", r.tensorEnergy, "pJ",
-       "60 % of the board's power limit less its static power at the peak "
-       "dense rate",
+       "45 % of the power limit less the static power, at the peak dense rate",
        true},
       {"energy of shared memory", r.sharedEnergy, "pJ/byte", kEnergy, true},
       {"energy of L1", r.l1Energy, "pJ/byte", kEnergy, true},
@@ -138,5 +217,6 @@ std::vector<ModelConstant> flash::describe(const ChipRates &r) {
        r.chip == "sm_86" || r.chip == "sm_89"},
       {"static power", r.staticWatts, "W",
        "about a fifth of the board's power limit", true},
+      {"power limit", r.powerLimitWatts, "W", kWhitepaper, false},
   };
 }

@@ -384,9 +384,12 @@ CostResult flash::modelCost(const CostInput &input) {
   result.seconds = std::max({double(mostCtas) * cyclesPerCta / clock,
                              l2Cycles / (rates.sms * clock),
                              input.deviceBytes / rates.dramBytesPerSecond});
+  double dynamic = pJ * 1e-12 + input.deviceBytes * rates.dramEnergy * 1e-12;
+  double atLimit = dynamic / (rates.powerLimitWatts - rates.staticWatts);
+  result.powerLimited = atLimit > result.seconds;
+  result.seconds = std::max(result.seconds, atLimit);
   result.staticJoules = rates.staticWatts * result.seconds;
-  result.joules = pJ * 1e-12 + input.deviceBytes * rates.dramEnergy * 1e-12 +
-                  result.staticJoules;
+  result.joules = dynamic + result.staticJoules;
   return result;
 }
 

@@ -48,6 +48,7 @@ void writeCost(const CostResult &cost, llvm::json::OStream &json) {
     json.attribute("exposed_cycles_per_trip", cost.exposed);
     json.attribute("cycles_per_trip", cost.cyclesPerTrip);
     json.attribute("seconds", cost.seconds);
+    json.attribute("power_limited", cost.powerLimited);
     json.attribute("joules", cost.joules);
     json.attribute("static_joules", cost.staticJoules);
   });

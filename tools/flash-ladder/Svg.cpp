@@ -8,6 +8,7 @@
 #include "Report.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>
 
@@ -16,8 +17,8 @@ using namespace flash::ladder;
 
 namespace {
 
-constexpr double kWidth = 760, kHeight = 480;
-constexpr double kLeft = 80, kRight = 24, kTop = 56, kBottom = 56;
+constexpr int kWidth = 760, kHeight = 480;
+constexpr int kLeft = 80, kRight = 24, kTop = 56, kBottom = 56;
 
 /// A logarithmic axis over [low, high] of values on [from, to] of the picture.
 struct Axis {
@@ -39,6 +40,13 @@ struct Axis {
     return values;
   }
 };
+
+/// 0.5, 20: without zeros behind.
+std::string plain(double value) {
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::format("%g", value);
+  return text;
+}
 
 /// Some room around the smallest and the largest value.
 Axis axisOver(const std::vector<double> &values, double from, double to) {
@@ -106,7 +114,7 @@ void printFrame(const Problem &problem, bool measured, const Axis &x,
                         x.at(tick), y.from, y.to);
     os << llvm::formatv("<text x=\"{0:f1}\" y=\"{1:f1}\" "
                         "text-anchor=\"middle\">{2}</text>\n",
-                        x.at(tick), y.from + 18, llvm::formatv("{0}", tick));
+                        x.at(tick), y.from + 18, plain(tick));
   }
   for (double tick : y.ticks()) {
     os << llvm::formatv("<line class=\"grid\" x1=\"{0:f1}\" y1=\"{1:f1}\" "
@@ -114,7 +122,7 @@ void printFrame(const Problem &problem, bool measured, const Axis &x,
                         x.from, y.at(tick), x.to);
     os << llvm::formatv("<text x=\"{0:f1}\" y=\"{1:f1}\" "
                         "text-anchor=\"end\">{2}</text>\n",
-                        x.from - 8, y.at(tick) + 4, llvm::formatv("{0}", tick));
+                        x.from - 8, y.at(tick) + 4, plain(tick));
   }
   os << llvm::formatv("<line class=\"axis\" x1=\"{0}\" y1=\"{1}\" x2=\"{2}\" "
                       "y2=\"{1}\"/>\n",

@@ -49,14 +49,44 @@ std::string scheduled(const Level &level, const char *key) {
 
 std::string orDash(std::string text) { return text.empty() ? "-" : text; }
 
+/// Columns of V and O that a CTA computes.
+std::string columns(const Problem &problem, const Level &level) {
+  std::string slice = scheduled(level, "tile_v");
+  return slice.empty() || slice == "0" ? std::to_string(problem.sizes.dv)
+                                       : slice;
+}
+
 std::vector<Row> scheduleRows(const Problem &problem) {
-  std::string dv = std::to_string(problem.sizes.dv);
+  auto field = [](const char *key) {
+    return [key](const Level &level) { return scheduled(level, key); };
+  };
   return {
       {"CTA tile, queries x keys x dv",
-       [dv](const Level &level) {
-         std::string slice = scheduled(level, "tile_v");
+       [&problem](const Level &level) {
          return scheduled(level, "tile_q") + "x" + scheduled(level, "tile_k") +
-                "x" + (slice.empty() || slice == "0" ? dv : slice);
+                "x" + columns(problem, level);
+       }},
+      {"a warp owns, queries x keys x dv",
+       [&problem](const Level &level) {
+         int64_t queries = 0;
+         llvm::StringRef(scheduled(level, "tile_q")).getAsInteger(10, queries);
+         return std::to_string(queries * 32 / level.threads) + "x" +
+                scheduled(level, "tile_k") + "x" + columns(problem, level);
+       }},
+      {"softmax", field("softmax")},
+      {"QK, PV on",
+       [](const Level &level) {
+         return scheduled(level, "qk") + ", " + scheduled(level, "pv");
+       }},
+      {"S and P live in", field("probabilities")},
+      {"lanes of a row reduce by", field("reduce")},
+      {"copies to shared memory", field("copies")},
+      {"ldmatrix, swizzle",
+       [](const Level &level) {
+         auto word = [&](const char *key) {
+           return std::string(scheduled(level, key) == "true" ? "yes" : "no");
+         };
+         return word("ldmatrix") + ", " + word("swizzle");
        }},
       {"threads",
        [](const Level &level) { return std::to_string(level.threads); }},
@@ -200,6 +230,14 @@ std::vector<Row> costRows(const Problem &problem, bool measured) {
     return number(timeOf(level));
   };
   rows.push_back({kind + ": time, ms", milliseconds, true});
+  if (!measured)
+    rows.push_back({"modelled: time is limited by",
+                    [](const Level &level) {
+                      return level.cost.powerLimited
+                                 ? std::string("power")
+                                 : std::string(name(level.cost.bound));
+                    },
+                    true});
   rows.push_back({kind + ": TFLOP/s",
                   [&problem](const Level &level) {
                     return number(problem.flops() / timeOf(level) * 1e-9);

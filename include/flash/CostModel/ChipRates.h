@@ -52,6 +52,8 @@ struct ChipRates {
   double sharedEnergy, l1Energy, l2Energy, dramEnergy;
   /// Drawn however little is done, whole board, in watts.
   double staticWatts;
+  /// What the board may draw; it lowers its clock before it draws more.
+  double powerLimitWatts;
 };
 
 /// The rates of `chip` ("sm_80", ...), or null if there is no model of it.

@@ -35,7 +35,9 @@
 // conflicts, instruction cache, clock changes, what ptxas removes or adds
 // (`mov` is taken to vanish in register allocation).
 //
-// Energy = sum of counts x energy per operation + static power x time.
+// Energy = sum of counts x energy per operation + static power x time. A board
+// that would draw more than its limit lowers its clock: time is at least the
+// energy of the operations over what the limit leaves beside static power.
 //
 //===----------------------------------------------------------------------===//
 
@@ -92,6 +94,8 @@ struct CostResult {
   /// The pipe that `busy` is of.
   CostPipe bound = CostPipe::Issue;
   double seconds = 0;
+  /// Whether the board's power limit made it that long.
+  bool powerLimited = false;
   double joules = 0;
   /// Of `joules`: drawn by doing nothing.
   double staticJoules = 0;

@@ -143,6 +143,21 @@ TEST(CostModel, EnergyGrowsWithWorkAndTime) {
               1e-9);
 }
 
+TEST(CostModel, TimeIsNoShorterThanThePowerLimitAllows) {
+  // Shared memory and tensor cores at once, no gaps.
+  CostResult cost =
+      Kernel({"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%f1}",
+              "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%f1}",
+              "ld.shared.b32 %r1, [%r2]", "fma.rn.f32 %f1, %f2, %f3, %f1",
+              "fma.rn.f32 %f1, %f2, %f3, %f1"},
+             10000, 1080)
+          .cost();
+  const ChipRates &rates = *findRates("sm_80");
+  EXPECT_LE(cost.joules / cost.seconds, rates.powerLimitWatts * (1 + 1e-9));
+  EXPECT_EQ(cost.powerLimited,
+            cost.joules / cost.seconds > rates.powerLimitWatts * (1 - 1e-9));
+}
+
 TEST(CostModel, EveryLoweredChipHasRatesWithSources) {
   for (const ChipInfo &chip : kChips) {
     if (!chip.lowered)
