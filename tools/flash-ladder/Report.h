@@ -53,6 +53,10 @@ std::vector<const Level *> paretoFront(const std::vector<Level> &levels);
 /// members are ignored.
 std::string readMeasured(llvm::StringRef path, std::vector<Level> &levels);
 
+/// Times every level on the GPU at hand: the median of 100 calls, without
+/// energy, which python -m flash.bench measures. Returns why it cannot, or "".
+std::string measureOnCuda(const Problem &problem, std::vector<Level> &levels);
+
 } // namespace flash::ladder
 
 #endif // FLASH_TOOLS_FLASH_LADDER_REPORT_H

@@ -315,7 +315,9 @@ void printNotes(const Problem &problem, const std::vector<Level> &levels,
   if (isMeasured(levels)) {
     auto first = llvm::find_if(
         levels, [](const Level &level) { return level.measured.has_value(); });
-    os << bullet << "Time and energy were measured on "
+    os << bullet
+       << (first->measured->joules ? "Time and energy were measured on "
+                                   : "Time, and no energy, was measured on ")
        << first->measured->board << "; cycles are modelled.\n";
   } else {
     os << bullet << "Cycles, time and energy are modelled for "

@@ -58,6 +58,9 @@ cl::opt<std::string> measured("measured", cl::value_desc("FILE.json"),
                               cl::desc("times and energies that python -m "
                                        "flash.bench measured, shown instead of "
                                        "modelled ones"));
+cl::opt<std::string> device("device", cl::init("none"), cl::cat(category),
+                            cl::value_desc("none|cuda"),
+                            cl::desc("time the levels on the GPU at hand"));
 cl::opt<bool> withoutPtxas("without-ptxas", cl::cat(category),
                            cl::desc("leave out what ptxas has a part in"));
 
@@ -113,6 +116,10 @@ std::string makeProblem(Problem &problem) {
   problem.schedule = schedule;
   if (execute != "slice" && execute != "grid")
     return "--execute: expected slice or grid, got '" + execute + "'";
+  if (device != "none" && device != "cuda")
+    return "--device: expected none or cuda, got '" + device + "'";
+  if (device == "cuda" && !measured.empty())
+    return "--measured: expected no --device=cuda beside it";
   if (maxTiles == 0)
     return "--max-tiles: expected 1 or more, got 0";
   problem.slice.chip = chip;
@@ -155,6 +162,9 @@ int main(int argc, char **argv) {
   std::vector<Level> levels;
   for (unsigned number : numbers)
     levels.push_back(runLevel(problem, number));
+  if (device == "cuda")
+    if (std::string message = measureOnCuda(problem, levels); !message.empty())
+      return refuse(message);
   if (!measured.empty())
     if (std::string message = readMeasured(measured, levels); !message.empty())
       return refuse(message);
