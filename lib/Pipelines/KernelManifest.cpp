@@ -1,7 +1,7 @@
 //===- KernelManifest.cpp - Launch description of a tile program ----------===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,8 +27,8 @@ std::optional<DType> toDType(Type type) {
 }
 
 StringRef roleOf(gpu::GPUFuncOp function, unsigned argument) {
-  auto role = function.getArgAttrOfType<StringAttr>(argument,
-                                                    "flash_tile.role");
+  auto role =
+      function.getArgAttrOfType<StringAttr>(argument, "flash_tile.role");
   return role ? role.getValue() : StringRef();
 }
 
@@ -54,14 +54,27 @@ LogicalResult addCapture(gpu::GPUFuncOp function, unsigned argument,
 
 std::map<std::string, std::string> describeSchedule(ScheduleAttr schedule) {
   auto number = [](int64_t value) { return std::to_string(value); };
-  return {{"level", number(schedule.getLevel())},
-          {"tile_q", number(schedule.getTileQ())},
-          {"tile_k", number(schedule.getTileK())},
-          {"warps", number(schedule.getWarps())},
-          {"stages_k", number(schedule.getStagesK())},
-          {"stages_v", number(schedule.getStagesV())},
-          {"query_in_registers",
-           schedule.getQueryInRegisters() ? "true" : "false"}};
+  auto flag = [](bool value) { return std::string(value ? "true" : "false"); };
+  return {
+      {"level", number(schedule.getLevel())},
+      {"tile_q", number(schedule.getTileQ())},
+      {"tile_k", number(schedule.getTileK())},
+      {"warps", number(schedule.getWarps())},
+      {"stages_k", number(schedule.getStagesK())},
+      {"stages_v", number(schedule.getStagesV())},
+      {"query_in_registers", flag(schedule.getQueryInRegisters())},
+      {"tile_v", number(schedule.getTileV())},
+      {"softmax", stringifySoftmaxKind(schedule.getSoftmax()).str()},
+      {"copies", stringifyCopyKind(schedule.getCopies()).str()},
+      {"reduce", stringifyLaneReduction(schedule.getReduce()).str()},
+      {"qk", stringifyMathUnit(schedule.getQk()).str()},
+      {"pv", stringifyMathUnit(schedule.getPv()).str()},
+      {"probabilities", stringifyTileHome(schedule.getProbabilities()).str()},
+      {"ldmatrix", flag(schedule.getLdmatrix())},
+      {"swizzle", flag(schedule.getSwizzle())},
+      {"fold_scale", flag(schedule.getFoldScale())},
+      {"defer_normalisation", flag(schedule.getDeferNormalisation())},
+      {"split_bands", flag(schedule.getSplitBands())}};
 }
 
 } // namespace
@@ -106,8 +119,7 @@ FailureOr<Manifest> describeKernel(gpu::GPUFuncOp function,
 
   auto grid = function->getAttrOfType<ArrayAttr>("flash_tile.grid");
   auto shared = function->getAttrOfType<IntegerAttr>("flash_tile.shared_bytes");
-  auto schedule =
-      function->getAttrOfType<ScheduleAttr>("flash_tile.schedule");
+  auto schedule = function->getAttrOfType<ScheduleAttr>("flash_tile.schedule");
   if (!grid || grid.size() != 3 || !shared || !schedule)
     return function.emitError("manifest: expected flash_tile.grid, "
                               "flash_tile.shared_bytes and "
