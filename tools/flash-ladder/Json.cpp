@@ -36,6 +36,15 @@ void writeClasses(const std::array<uint64_t, kNumPtxClasses> &classes,
   });
 }
 
+/// Queries, keys, columns.
+void writeTile(llvm::StringRef name, const TileExtents &tile,
+               llvm::json::OStream &json) {
+  json.attributeArray(name, [&] {
+    for (int64_t extent : {tile.queries, tile.keys, tile.columns})
+      json.value(extent);
+  });
+}
+
 void writeCost(const CostResult &cost, llvm::json::OStream &json) {
   json.attributeObject("modelled", [&] {
     json.attributeObject("pipe_cycles_per_trip", [&] {
@@ -65,6 +74,8 @@ void writeLevel(const Level &level, llvm::json::OStream &json) {
     for (const auto &[key, value] : level.manifest.schedule)
       json.attribute(key, value);
   });
+  writeTile("cta_tile", level.ctaTile(), json);
+  writeTile("warp_tile", level.warpTile(), json);
   json.attribute("threads", level.threads);
   json.attribute("dynamic_shared_bytes", level.manifest.dynamicSharedBytes);
   json.attribute("resident_ctas", level.residentCtas);

@@ -104,9 +104,38 @@ double Problem::operandBytes() const {
   return double(sizes.b) * width * (query + key) * double(sizes.d + sizes.dv);
 }
 
+std::string TileExtents::str() const {
+  return std::to_string(queries) + "x" + std::to_string(keys) + "x" +
+         std::to_string(columns);
+}
+
+std::string Level::scheduled(const std::string &key) const {
+  auto it = manifest.schedule.find(key);
+  return it == manifest.schedule.end() ? "" : it->second;
+}
+
+TileExtents Level::ctaTile() const {
+  auto number = [&](const char *key) {
+    int64_t value = 0;
+    (void)llvm::StringRef(scheduled(key)).getAsInteger(10, value);
+    return value;
+  };
+  // A tile_v of 0 is all of dv.
+  int64_t slice = number("tile_v");
+  return {number("tile_q"), number("tile_k"), slice ? slice : valueDim};
+}
+
+TileExtents Level::warpTile() const {
+  TileExtents tile = ctaTile();
+  int64_t warps = (threads + 31) / 32;
+  (scheduled("copies") == "none" ? tile.columns : tile.queries) /= warps;
+  return tile;
+}
+
 Level flash::ladder::runLevel(const Problem &problem, unsigned number) {
   Level level;
   level.number = number;
+  level.valueDim = problem.sizes.dv;
   level.name = mlir::flash::getLevelName(number).str();
   level.refusal = compile(problem, level);
   if (!level.refusal.empty())

@@ -39,6 +39,12 @@ struct Measured {
   std::optional<double> joules;
 };
 
+/// Queries, keys per trip and columns of V and O.
+struct TileExtents {
+  int64_t queries = 0, keys = 0, columns = 0;
+  std::string str() const;
+};
+
 /// Sums over the KV loops of the whole launch.
 struct LoopCounts {
   /// Trips of all CTAs; warp instructions.
@@ -55,6 +61,7 @@ struct Level {
   std::string ptx;
   runtime::Manifest manifest;
   unsigned threads = 0;
+  int64_t valueDim = 0;
   /// As ptxas reports it; nothing without ptxas.
   std::optional<PtxasReport> assembled;
   unsigned residentCtas = 0;
@@ -62,6 +69,13 @@ struct Level {
   LoopCounts loop;
   CostResult cost;
   std::optional<Measured> measured;
+
+  /// A field of the schedule as the manifest has it, "" without it.
+  std::string scheduled(const std::string &key) const;
+  TileExtents ctaTile() const;
+  /// A warp's share: rows of the CTA's tile, but at level 0, where a thread
+  /// owns a row, all rows and a slice of the columns.
+  TileExtents warpTile() const;
 
   bool ran() const { return refusal.empty() && slice.errors.empty(); }
   uint64_t total(PtxClass kind) const { return classes[unsigned(kind)]; }

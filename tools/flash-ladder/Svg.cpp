@@ -159,10 +159,18 @@ void flash::ladder::printSvg(const Problem &problem,
        y = axisOver(energies, kHeight - kBottom, kTop);
   printFrame(problem, isMeasured(levels), x, y, os);
   std::vector<const Level *> front = paretoFront(levels);
+  double lastY = 0;
+  // The front bounds what some level beats in both: up from its fastest level,
+  // in steps, and on to the right of its thriftiest.
   os << "<polyline class=\"front\" points=\"";
-  for (const Level *level : front)
-    os << llvm::formatv("{0:f1},{1:f1} ", x.at(timeOf(*level)),
-                        y.at(energyOf(*level)));
+  for (const Level *level : front) {
+    double px = x.at(timeOf(*level)), py = y.at(energyOf(*level));
+    double above = level == front.front() ? y.to : lastY;
+    os << llvm::formatv("{0:f1},{1:f1} {0:f1},{2:f1} ", px, above, py);
+    lastY = py;
+  }
+  if (!front.empty())
+    os << llvm::formatv("{0:f1},{1:f1}", double(x.to), lastY);
   os << "\"/>\n";
   Labels labels;
   // From the slowest: where levels crowd, later ones make way.

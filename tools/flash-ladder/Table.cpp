@@ -42,41 +42,21 @@ std::string ratio(double actual, double ideal) {
   return ideal > 0 ? llvm::formatv("{0:f2}", actual / ideal).str() : "-";
 }
 
-std::string scheduled(const Level &level, const char *key) {
-  auto it = level.manifest.schedule.find(key);
-  return it == level.manifest.schedule.end() ? "" : it->second;
-}
-
 std::string orDash(std::string text) { return text.empty() ? "-" : text; }
 
-/// Columns of V and O that a CTA computes.
-std::string columns(const Problem &problem, const Level &level) {
-  std::string slice = scheduled(level, "tile_v");
-  return slice.empty() || slice == "0" ? std::to_string(problem.sizes.dv)
-                                       : slice;
-}
-
-std::vector<Row> scheduleRows(const Problem &problem) {
+std::vector<Row> scheduleRows() {
   auto field = [](const char *key) {
-    return [key](const Level &level) { return scheduled(level, key); };
+    return [key](const Level &level) { return level.scheduled(key); };
   };
   return {
       {"CTA tile, queries x keys x dv",
-       [&problem](const Level &level) {
-         return scheduled(level, "tile_q") + "x" + scheduled(level, "tile_k") +
-                "x" + columns(problem, level);
-       }},
+       [](const Level &level) { return level.ctaTile().str(); }},
       {"a warp owns, queries x keys x dv",
-       [&problem](const Level &level) {
-         int64_t queries = 0;
-         llvm::StringRef(scheduled(level, "tile_q")).getAsInteger(10, queries);
-         return std::to_string(queries * 32 / level.threads) + "x" +
-                scheduled(level, "tile_k") + "x" + columns(problem, level);
-       }},
+       [](const Level &level) { return level.warpTile().str(); }},
       {"softmax", field("softmax")},
       {"QK, PV on",
        [](const Level &level) {
-         return scheduled(level, "qk") + ", " + scheduled(level, "pv");
+         return level.scheduled("qk") + ", " + level.scheduled("pv");
        }},
       {"S and P live in", field("probabilities")},
       {"lanes of a row reduce by", field("reduce")},
@@ -84,7 +64,7 @@ std::vector<Row> scheduleRows(const Problem &problem) {
       {"ldmatrix, swizzle",
        [](const Level &level) {
          auto word = [&](const char *key) {
-           return std::string(scheduled(level, key) == "true" ? "yes" : "no");
+           return std::string(level.scheduled(key) == "true" ? "yes" : "no");
          };
          return word("ldmatrix") + ", " + word("swizzle");
        }},
@@ -92,8 +72,8 @@ std::vector<Row> scheduleRows(const Problem &problem) {
        [](const Level &level) { return std::to_string(level.threads); }},
       {"stages of K, V",
        [](const Level &level) {
-         return scheduled(level, "stages_k") + ", " +
-                scheduled(level, "stages_v");
+         return level.scheduled("stages_k") + ", " +
+                level.scheduled("stages_v");
        }},
       {"shared bytes",
        [](const Level &level) {
@@ -337,7 +317,7 @@ void flash::ladder::printTable(const Problem &problem,
   for (const Level &level : levels)
     if (level.ran())
       shown.push_back(&level);
-  std::vector<Row> rows = scheduleRows(problem);
+  std::vector<Row> rows = scheduleRows();
   llvm::append_range(rows, countRows(problem));
   llvm::append_range(rows, costRows(problem, isMeasured(levels)));
   std::vector<std::vector<std::string>> cells(1);
