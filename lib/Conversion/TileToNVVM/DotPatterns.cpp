@@ -54,7 +54,8 @@ struct DotPattern : OpConversionPattern<DotOp> {
         return op.emitOpError("swizzle: expected bits + shift of at most 3 (a "
                               "pattern of eight rows), got ")
                << view;
-    ContractionOrder order(*mma, {});
+    ContractionOrder order(
+        *mma, op.getContractionOrder().value_or(ArrayRef<int64_t>()));
     int64_t depth = bView.getShape()[op.getTransposeB() ? 1 : 0];
     if (depth % mma->depth())
       return op.emitOpError("contraction: expected a multiple of ")

@@ -1,7 +1,7 @@
 // RUN: flash-opt %s --split-input-file --verify-diagnostics
 
 // One case for each way to violate constraints T1 to T18 and
-// T45, in order.
+// T45 and T46, in order.
 
 // T1: the form of a layout.
 // expected-error @below {{layout lane vectors: expected 5 (32 lanes), got 1}}
@@ -478,5 +478,58 @@ func.func @t45_no_range(%i: index) {
   // T45: bands.
   // expected-error @below {{ranges: expected 1 at least, got none}}
   %0 = "flash_tile.in_range"(%i) : (index) -> i1
+  return
+}
+
+// -----
+
+#acc = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+#keys = #flash_tile.layout<register = [[8, 0], [0, 1]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+
+func.func @t46_natural(%p: tensor<16x8xf32, #keys>, %v: !flash_tile.view<8x8xf32>, %z: tensor<16x8xf32, #acc>) {
+  // T13: without the order this is not the instruction's operand.
+  // expected-error @below {{a layout: expected #flash_tile.layout<register = [[8, 0], [0, 4]], lane = [[0, 1], [0, 2], [1, 0], [2, 0], [4, 0]]> (of the instruction's operand), got}}
+  %o = flash_tile.dot %p, %v, %z : tensor<16x8xf32, #keys>, !flash_tile.view<8x8xf32>, tensor<16x8xf32, #acc>
+  return
+}
+
+// -----
+
+#acc = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+#keys = #flash_tile.layout<register = [[8, 0], [0, 1]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+
+func.func @t46_size(%p: tensor<16x8xf32, #keys>, %v: !flash_tile.view<8x8xf32>, %z: tensor<16x8xf32, #acc>) {
+  // T46: contraction orders.
+  // expected-error @below {{contraction order: expected a permutation of 0 to 7 that is linear over GF(2), got [0, 1, 2, 3]}}
+  %o = flash_tile.dot %p, %v, %z {contraction_order = array<i64: 0, 1, 2, 3>} : tensor<16x8xf32, #keys>, !flash_tile.view<8x8xf32>, tensor<16x8xf32, #acc>
+  return
+}
+
+// -----
+
+#acc = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+#keys = #flash_tile.layout<register = [[8, 0], [0, 1]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+
+func.func @t46_linear(%p: tensor<16x8xf32, #keys>, %v: !flash_tile.view<8x8xf32>, %z: tensor<16x8xf32, #acc>) {
+  // expected-error @below {{contraction order: expected a permutation of 0 to 7 that is linear over GF(2), got [0, 2, 4, 6, 1, 3, 7, 5]}}
+  %o = flash_tile.dot %p, %v, %z {contraction_order = array<i64: 0, 2, 4, 6, 1, 3, 7, 5>} : tensor<16x8xf32, #keys>, !flash_tile.view<8x8xf32>, tensor<16x8xf32, #acc>
+  return
+}
+
+// -----
+
+#acc = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+
+func.func @t46_shared(%p: !flash_tile.view<16x16xf16>, %v: !flash_tile.view<16x8xf16>, %z: tensor<16x8xf32, #acc>) {
+  // expected-error @below {{contraction order: expected a in registers, M x K, got it in memory}}
+  %o = flash_tile.dot %p, %v, %z {contraction_order = array<i64: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>} : !flash_tile.view<16x16xf16>, !flash_tile.view<16x8xf16>, tensor<16x8xf32, #acc>
+  return
+}
+
+// -----
+
+func.func @t46_accumulator(%p: tensor<16x16xf16>, %v: !flash_tile.view<16x8xf16>, %z: tensor<16x8xf32>) {
+  // expected-error @below {{contraction order: expected an accumulator in an mma layout, got 'tensor<16x8xf32>'}}
+  %o = flash_tile.dot %p, %v, %z {contraction_order = array<i64: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>} : tensor<16x16xf16>, !flash_tile.view<16x8xf16>, tensor<16x8xf32>
   return
 }

@@ -38,7 +38,7 @@ gpu.module @m {
   gpu.func @rename(%x: memref<16x16xf32>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
     %c0 = arith.constant 0 : index
     %p = flash_tile.load %x[%c0, %c0] : memref<16x16xf32> -> tensor<16x16xf32, #rows_first>
-    // expected-remark@below {{register permutation: registers renamed within each thread}}
+    // expected-remark@below {{register permutation: registers renamed (0, 1, 4, 5, 2, 3, 6, 7) within each thread; no identity: register 2 of lane 0 holds (8, 0), needed (0, 8)}}
     %a = flash_tile.convert_layout %p : tensor<16x16xf32, #rows_first> -> tensor<16x16xf32, #columns_first>
     flash_tile.store %a, %x[%c0, %c0] : tensor<16x16xf32, #columns_first>, memref<16x16xf32>
     gpu.return
@@ -58,7 +58,7 @@ gpu.module @m {
   gpu.func @rename_pairs(%x: memref<16x16xf16>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
     %c0 = arith.constant 0 : index
     %p = flash_tile.load %x[%c0, %c0] : memref<16x16xf16> -> tensor<16x16xf16, #rows_first>
-    // expected-remark@below {{register permutation: registers renamed within each thread}}
+    // expected-remark@below {{register permutation: registers renamed (0, 1, 4, 5, 2, 3, 6, 7) within each thread; no identity: register 2 of lane 0 holds (8, 0), needed (0, 8)}}
     %a = flash_tile.convert_layout %p : tensor<16x16xf16, #rows_first> -> tensor<16x16xf16, #columns_first>
     flash_tile.store %a, %x[%c0, %c0] : tensor<16x16xf16, #columns_first>, memref<16x16xf16>
     gpu.return
@@ -87,7 +87,7 @@ gpu.module @m {
   gpu.func @through_shared(%x: memref<16x8xf16>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
     %c0 = arith.constant 0 : index
     %p = flash_tile.load %x[%c0, %c0] : memref<16x8xf16> -> tensor<16x8xf16, #quad>
-    // expected-remark@below {{register permutation: through shared memory, because threads need each other's registers}}
+    // expected-remark@below {{register permutation: through shared memory; no identity: register 2 of lane 0 holds (8, 0), needed (0, 2); no rename: lane 0 needs (0, 2) and holds it in no register; no contraction order: the result is used by flash_tile.store}}
     %a = flash_tile.convert_layout %p : tensor<16x8xf16, #quad> -> tensor<16x8xf16, #row>
     flash_tile.store %a, %x[%c0, %c0] : tensor<16x8xf16, #row>, memref<16x8xf16>
     gpu.return

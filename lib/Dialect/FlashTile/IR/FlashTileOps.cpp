@@ -172,6 +172,12 @@ LogicalResult DotOp::verify() {
                                              getTransposeA(), getTransposeB());
   if (failed(shape))
     return failure();
+  ArrayRef<int64_t> order =
+      getContractionOrder().value_or(ArrayRef<int64_t>());
+  if (getContractionOrder() &&
+      failed(verifyContractionOrder(*this, *shape, a, accumulator,
+                                    getTransposeA(), order)))
+    return failure();
   // Before layouts are assigned, and for products by FMA, any extents do.
   std::optional<Layout> layout = Layout::get(accumulator);
   if (!layout || !layout->isMmaAccumulator())
@@ -179,7 +185,7 @@ LogicalResult DotOp::verify() {
   if (failed(verifyDotDepth(*this, *shape, accumulator)))
     return failure();
   return verifyDotLayouts(*this, *shape, a, b, accumulator, getTransposeA(),
-                          getTransposeB());
+                          getTransposeB(), order);
 }
 
 LogicalResult ReduceOp::verify() {

@@ -166,8 +166,8 @@ bool Layout::isWithin(ArrayRef<int64_t> shape) const {
          });
 }
 
-static Layout::Vector scaled(ArrayRef<int64_t> vector, int64_t factor) {
-  Layout::Vector result(vector);
+Layout::Vector Layout::scaled(ArrayRef<int64_t> vector, int64_t factor) {
+  Vector result(vector);
   for (int64_t &x : result)
     x *= factor;
   return result;
@@ -257,6 +257,42 @@ Layout Layout::slice(int64_t axis) const {
   return result;
 }
 
+bool Layout::isContractionOrder(ArrayRef<int64_t> order) {
+  const int64_t slots = order.size();
+  if (slots == 0 || !llvm::isPowerOf2_64(slots))
+    return false;
+  llvm::BitVector seen(slots);
+  for (int64_t slot = 0; slot < slots; ++slot) {
+    // The image of a slot is that of its lowest bit XOR that of the rest.
+    const int64_t rest = slot & (slot - 1);
+    if (order[slot] < 0 || order[slot] >= slots ||
+        order[slot] != (rest ? order[slot ^ rest] ^ order[rest] : order[slot]))
+      return false;
+    seen.set(order[slot]);
+  }
+  return seen.all();
+}
+
+FailureOr<Layout> Layout::permuted(int64_t axis,
+                                   ArrayRef<int64_t> order) const {
+  assert(isContractionOrder(order) && "a linear permutation");
+  const int64_t slots = order.size();
+  // A sum carries where an XOR does not, so repeats may only move what the
+  // order leaves alone; what can be spelled as vectors is, first.
+  Layout result = canonical();
+  for (ArrayRef<Repeat> entries : {result.getRepeats(), result.getWarpRepeats()})
+    for (const Repeat &entry : entries)
+      if (entry.stride[axis] % slots != 0)
+        return failure();
+  for (SmallVector<Vector> *bases :
+       {&result.registerBases, &result.laneBases, &result.warpBases})
+    for (Vector &basis : *bases) {
+      const int64_t slot = basis[axis] % slots;
+      basis[axis] = basis[axis] - slot + order[slot];
+    }
+  return result;
+}
+
 //===----------------------------------------------------------------------===//
 // Construction
 //===----------------------------------------------------------------------===//
@@ -291,194 +327,6 @@ void Layout::addWarps(int64_t count, ArrayRef<int64_t> stride) {
       warpBases.push_back(scaled(stride, linear));
   if (count > 1)
     warpRepeats.push_back({count, scaled(stride, linear)});
-}
-
-/// The lane vectors of every mma accumulator and 16-bit A operand.
-static constexpr int64_t mmaLanes[5][2] = {
-    {0, 2}, {0, 4}, {1, 0}, {2, 0}, {4, 0}};
-
-namespace {
-/// How `warps` tile an extent of rows and columns.
-struct WarpGrid {
-  int64_t rows, cols;
-};
-} // namespace
-
-static FailureOr<WarpGrid> getWarpGrid(int64_t warps, int64_t warpCols) {
-  if (warps <= 0 || warpCols <= 0 || warps % warpCols != 0)
-    return failure();
-  return WarpGrid{warps / warpCols, warpCols};
-}
-
-/// `extent` is positive and divides into `parts` of a multiple of `atom`.
-static bool divides(int64_t extent, int64_t parts, int64_t atom) {
-  return extent > 0 && extent % (parts * atom) == 0;
-}
-
-FailureOr<Layout> Layout::mmaAccumulator(int64_t rows, int64_t cols,
-                                         int64_t warps, int64_t warpCols) {
-  FailureOr<WarpGrid> grid = getWarpGrid(warps, warpCols);
-  if (failed(grid) || !divides(rows, grid->rows, 16) ||
-      !divides(cols, grid->cols, 8))
-    return failure();
-  const int64_t warpRowExtent = rows / grid->rows;
-  const int64_t warpColExtent = cols / grid->cols;
-  Layout layout(2);
-  layout.addRegister({0, 1});
-  layout.addRegister({8, 0});
-  for (ArrayRef<int64_t> vector : mmaLanes)
-    layout.addLane(vector);
-  layout.addWarps(grid->rows, {warpRowExtent, 0});
-  layout.addWarps(grid->cols, {0, warpColExtent});
-  layout.addRepeat(warpColExtent / 8, {0, 8});
-  layout.addRepeat(warpRowExtent / 16, {16, 0});
-  return layout;
-}
-
-FailureOr<Layout> Layout::mmaOperandA(int64_t rows, int64_t depth,
-                                      int64_t warps, int64_t warpCols) {
-  FailureOr<WarpGrid> grid = getWarpGrid(warps, warpCols);
-  if (failed(grid) || !divides(rows, grid->rows, 16) || !divides(depth, 1, 16))
-    return failure();
-  const int64_t warpRowExtent = rows / grid->rows;
-  Layout layout(2);
-  layout.addRegister({0, 1});
-  layout.addRegister({8, 0});
-  layout.addRegister({0, 8});
-  for (ArrayRef<int64_t> vector : mmaLanes)
-    layout.addLane(vector);
-  layout.addWarps(grid->rows, {warpRowExtent, 0});
-  layout.addWarps(grid->cols, {0, 0});
-  layout.addRepeat(depth / 16, {0, 16});
-  layout.addRepeat(warpRowExtent / 16, {16, 0});
-  return layout;
-}
-
-FailureOr<Layout> Layout::mmaOperandB(int64_t depth, int64_t cols,
-                                      int64_t warps, int64_t warpCols,
-                                      bool transposed) {
-  FailureOr<WarpGrid> grid = getWarpGrid(warps, warpCols);
-  if (failed(grid) || !divides(depth, 1, 16) || !divides(cols, grid->cols, 8))
-    return failure();
-  const int64_t warpColExtent = cols / grid->cols;
-  auto at = [&](int64_t k, int64_t n) {
-    return transposed ? Vector{n, k} : Vector{k, n};
-  };
-  // k = 2t + (v & 1) + 8 (v >> 1), n = g.
-  Layout layout(2);
-  layout.addRegister(at(1, 0));
-  layout.addRegister(at(8, 0));
-  for (Vector vector : {at(2, 0), at(4, 0), at(0, 1), at(0, 2), at(0, 4)})
-    layout.addLane(vector);
-  layout.addWarps(grid->rows, {0, 0});
-  layout.addWarps(grid->cols, at(0, warpColExtent));
-  layout.addRepeat(depth / 16, at(16, 0));
-  layout.addRepeat(warpColExtent / 8, at(0, 8));
-  return layout;
-}
-
-bool Layout::isMmaAccumulator() const {
-  return rank == 2 && registerBases.size() >= 2 &&
-         registerBases[0] == Vector{0, 1} && registerBases[1] == Vector{8, 0} &&
-         llvm::all_of(llvm::zip_equal(laneBases, mmaLanes), [](auto p) {
-           return std::get<0>(p) == ArrayRef<int64_t>(std::get<1>(p));
-         });
-}
-
-Layout Layout::getOperandA(int64_t depth) const {
-  // Rows as in the accumulator; columns become depth, which every warp has
-  // whole.
-  Layout layout(2);
-  layout.registerBases = {{0, 1}, {8, 0}, {0, 8}};
-  layout.laneBases = laneBases;
-  for (const Vector &basis : warpBases)
-    layout.warpBases.push_back({basis[0], 0});
-  layout.addRepeat(depth / 16, {0, 16});
-  const Layout form = canonical();
-  for (const Vector &basis : ArrayRef(form.registerBases).drop_front(2))
-    if (basis[0] != 0)
-      layout.addRepeat(2, {basis[0], 0});
-  for (const Repeat &entry : form.repeats)
-    if (entry.stride[0] != 0)
-      layout.addRepeat(entry.count, {entry.stride[0], 0});
-  for (const Repeat &entry : warpRepeats)
-    layout.warpRepeats.push_back({entry.count, {entry.stride[0], 0}});
-  return layout;
-}
-
-Layout Layout::getOperandB(int64_t depth, bool transposed) const {
-  auto at = [&](int64_t k, int64_t n) {
-    return transposed ? Vector{n, k} : Vector{k, n};
-  };
-  Layout layout(2);
-  layout.registerBases = {at(1, 0), at(8, 0)};
-  layout.laneBases = {at(2, 0), at(4, 0), at(0, 1), at(0, 2), at(0, 4)};
-  for (const Vector &basis : warpBases)
-    layout.warpBases.push_back(at(0, basis[1]));
-  layout.addRepeat(depth / 16, at(16, 0));
-  const Layout form = canonical();
-  for (const Vector &basis : ArrayRef(form.registerBases).drop_front(2))
-    if (basis[1] != 0)
-      layout.addRepeat(2, at(0, basis[1]));
-  for (const Repeat &entry : form.repeats)
-    if (entry.stride[1] != 0)
-      layout.addRepeat(entry.count, at(0, entry.stride[1]));
-  for (const Repeat &entry : warpRepeats)
-    layout.warpRepeats.push_back({entry.count, at(0, entry.stride[1])});
-  return layout;
-}
-
-/// The warps of a wgmma: 16 rows each within a group, groups down the rows.
-static bool isWgmmaShape(int64_t rows, int64_t warps) {
-  return warps > 0 && warps % 4 == 0 && divides(rows, warps / 4, 64);
-}
-
-FailureOr<Layout> Layout::wgmmaAccumulator(int64_t rows, int64_t cols,
-                                           int64_t warps) {
-  if (!isWgmmaShape(rows, warps) || !divides(cols, 1, 8))
-    return failure();
-  const int64_t groups = warps / 4;
-  Layout layout(2);
-  layout.addRegister({0, 1});
-  layout.addRegister({8, 0});
-  for (ArrayRef<int64_t> vector : mmaLanes)
-    layout.addLane(vector);
-  layout.addWarps(4, {16, 0});
-  layout.addWarps(groups, {rows / groups, 0});
-  layout.addRepeat(cols / 8, {0, 8});
-  layout.addRepeat(rows / groups / 64, {64, 0});
-  return layout;
-}
-
-FailureOr<Layout> Layout::wgmmaOperandA(int64_t rows, int64_t depth,
-                                        int64_t warps) {
-  if (!isWgmmaShape(rows, warps) || !divides(depth, 1, 16))
-    return failure();
-  const int64_t groups = warps / 4;
-  Layout layout(2);
-  layout.addRegister({0, 1});
-  layout.addRegister({8, 0});
-  layout.addRegister({0, 8});
-  for (ArrayRef<int64_t> vector : mmaLanes)
-    layout.addLane(vector);
-  layout.addWarps(4, {16, 0});
-  layout.addWarps(groups, {rows / groups, 0});
-  layout.addRepeat(depth / 16, {0, 16});
-  layout.addRepeat(rows / groups / 64, {64, 0});
-  return layout;
-}
-
-FailureOr<Layout> Layout::tcgen05Accumulator(int64_t rows, int64_t cols,
-                                             int64_t warps) {
-  if (warps <= 0 || cols <= 0 || !divides(rows, warps, 32))
-    return failure();
-  Layout layout(2);
-  for (int64_t row : {1, 2, 4, 8, 16})
-    layout.addLane({row, 0});
-  layout.addWarps(warps, {32, 0});
-  layout.addRepeat(cols, {0, 1});
-  layout.addRepeat(rows / (32 * warps), {32 * warps, 0});
-  return layout;
 }
 
 FailureOr<Layout> Layout::blocked(ArrayRef<int64_t> shape, int64_t elementBytes,

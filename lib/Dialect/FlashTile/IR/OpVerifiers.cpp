@@ -128,12 +128,13 @@ LogicalResult flash_tile::detail::verifyDotDepth(Operation *op, DotShape shape,
                                                  Type accumulator) {
   // One instruction takes 32 bytes of depth whatever the element type.
   if (!shape.elementType.isIntOrFloat() ||
-      !llvm::is_contained({8u, 16u, 32u},
-                          shape.elementType.getIntOrFloatBitWidth()))
+      !llvm::is_contained({8, 16, 32},
+                          getElementBits(shape.elementType)))
     return op->emitOpError()
            << "a element type: expected 8, 16 or 32 bits, got "
            << shape.elementType;
-  const int64_t step = 256 / shape.elementType.getIntOrFloatBitWidth();
+  const int64_t step =
+      Layout::getInstructionDepth(getElementBits(shape.elementType));
   if (shape.k % step != 0)
     return op->emitOpError()
            << "depth: expected a multiple of " << step << " (for "
@@ -156,12 +157,14 @@ LogicalResult flash_tile::detail::verifyDotDepth(Operation *op, DotShape shape,
 LogicalResult
 flash_tile::detail::verifyDotLayouts(Operation *op, DotShape shape, Type a,
                                      Type b, RankedTensorType accumulator,
-                                     bool transposeA, bool transposeB) {
+                                     bool transposeA, bool transposeB,
+                                     ArrayRef<int64_t> contractionOrder) {
   std::optional<Layout> layout = Layout::get(accumulator);
-  if (!layout || shape.elementType.getIntOrFloatBitWidth() != 16)
+  if (!layout)
     return success();
+  const int64_t bits = getElementBits(shape.elementType);
   auto check = [&](StringRef role, Type type,
-                   const Layout &expected) -> LogicalResult {
+                   Layout expected, int64_t depthAxis) -> LogicalResult {
     auto tile = dyn_cast<RankedTensorType>(type);
     if (!tile)
       return success();
@@ -170,7 +173,10 @@ flash_tile::detail::verifyDotLayouts(Operation *op, DotShape shape, Type a,
       return op->emitOpError() << role
                                << " layout: expected one, as the accumulator "
                                   "has, got none";
-    if (got->canonical() != expected.canonical())
+    // An operand's repeats are whole instructions: every order applies.
+    if (!contractionOrder.empty())
+      expected = *expected.permuted(depthAxis, contractionOrder);
+    if (!got->isSameFunction(expected))
       return op->emitOpError()
              << role << " layout: expected "
              << expected.toAttr(op->getContext())
@@ -178,9 +184,33 @@ flash_tile::detail::verifyDotLayouts(Operation *op, DotShape shape, Type a,
     return success();
   };
   // No instruction reads a transposed A from registers; the lowering exchanges.
-  if (!transposeA && failed(check("a", a, layout->getOperandA(shape.k))))
+  if (!transposeA &&
+      failed(check("a", a, layout->getOperandA(shape.k, bits), 1)))
     return failure();
-  return check("b", b, layout->getOperandB(shape.k, transposeB));
+  return check("b", b, layout->getOperandB(shape.k, transposeB, bits),
+               transposeB ? 1 : 0);
+}
+
+LogicalResult flash_tile::detail::verifyContractionOrder(
+    Operation *op, DotShape shape, Type a, RankedTensorType accumulator,
+    bool transposeA, ArrayRef<int64_t> order) {
+  if (!isa<RankedTensorType>(a) || transposeA)
+    return op->emitOpError() << "contraction order: expected a in registers, "
+                                "M x K, got "
+                             << (transposeA ? "it transposed" : "it in memory");
+  std::optional<Layout> layout = Layout::get(accumulator);
+  if (!layout || !layout->isMmaAccumulator())
+    return op->emitOpError() << "contraction order: expected an accumulator in "
+                                "an mma layout, got "
+                             << accumulator;
+  const int64_t slots =
+      Layout::getInstructionDepth(getElementBits(shape.elementType));
+  if (static_cast<int64_t>(order.size()) != slots ||
+      !Layout::isContractionOrder(order))
+    return op->emitOpError()
+           << "contraction order: expected a permutation of 0 to " << slots - 1
+           << " that is linear over GF(2), got " << toString(order);
+  return success();
 }
 
 std::optional<int64_t> flash_tile::detail::getRoleWarps(Operation *op) {

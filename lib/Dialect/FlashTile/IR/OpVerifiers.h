@@ -50,11 +50,17 @@ FailureOr<DotShape> verifyDotShape(Operation *op, Type a, Type b,
 /// of whole instructions and an accumulator that the instruction has.
 LogicalResult verifyDotDepth(Operation *op, DotShape shape, Type accumulator);
 /// T13: register operands that carry a layout hold what the instruction behind
-/// the accumulator's layout reads. 16-bit elements only; others have no layout
-/// constructor and are left to the lowering.
+/// the accumulator's layout reads, in the given order of the contraction index
+/// (empty: the natural one).
 LogicalResult verifyDotLayouts(Operation *op, DotShape shape, Type a, Type b,
                                RankedTensorType accumulator, bool transposeA,
-                               bool transposeB);
+                               bool transposeB,
+                               ArrayRef<int64_t> contractionOrder = {});
+/// T46: a contraction order is one of the instruction's depth, and of a product
+/// that takes `a` from registers.
+LogicalResult verifyContractionOrder(Operation *op, DotShape shape, Type a,
+                                     RankedTensorType accumulator,
+                                     bool transposeA, ArrayRef<int64_t> order);
 
 /// Warps of the role around `op`, none outside roles.
 std::optional<int64_t> getRoleWarps(Operation *op);

@@ -174,11 +174,14 @@ private:
       if (!isTile(dot.getA()))
         return WalkResult::advance();
       ArrayRef<int64_t> aShape = tileType(dot.getA()).getShape();
+      const int64_t bits = getElementBits(tileType(dot.getA()).getElementType());
       FailureOr<Layout> operand =
-          Layout::mmaOperandA(aShape[0], aShape[1], warps);
+          Layout::mmaOperandA(aShape[0], aShape[1], warps, /*warpCols=*/1,
+                              bits);
       if (failed(operand)) {
         dot.emitOpError("operand a: expected ")
-            << 16 * warps << " x 16 or multiples for " << warps
+            << 16 * warps << " x " << Layout::getInstructionDepth(bits)
+            << " or multiples for " << warps
             << " warps, got " << aShape[0] << " x " << aShape[1];
         return WalkResult::interrupt();
       }

@@ -7,56 +7,66 @@
 
 #include "flash/Dialect/FlashTile/Transforms/PermuteRegisters.h"
 
+#include "flash/Dialect/FlashTile/Analysis/LayoutConversion.h"
 #include "flash/Dialect/FlashTile/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/STLExtras.h"
-#include <map>
 
 namespace mlir::flash_tile {
 #define GEN_PASS_DEF_FLASHTILEPERMUTEREGISTERS
 #include "flash/Dialect/FlashTile/Transforms/Passes.h.inc"
 
-std::optional<SmallVector<int64_t>> findRegisterPermutation(const Layout &from,
-                                                            const Layout &to) {
-  if (from.numRegisters() != to.numRegisters() ||
-      from.numWarps() != to.numWarps())
-    return std::nullopt;
-  // Lane 0 of warp 0 names the only candidate for each register ...
-  std::map<SmallVector<int64_t>, int64_t> sources;
-  for (int64_t r = 0; r < from.numRegisters(); ++r)
-    sources.try_emplace(from.coordinates(r, 0, 0), r);
-  SmallVector<int64_t> permutation;
-  for (int64_t r = 0; r < to.numRegisters(); ++r) {
-    auto source = sources.find(to.coordinates(r, 0, 0));
-    if (source == sources.end())
-      return std::nullopt;
-    permutation.push_back(source->second);
-  }
-  // ... and every other thread must agree.
-  for (int64_t warp = 0; warp < to.numWarps(); ++warp)
-    for (int64_t lane = 0; lane < Layout::numLanes(); ++lane)
-      for (auto [r, source] : llvm::enumerate(permutation))
-        if (to.coordinates(r, lane, warp) !=
-            from.coordinates(source, lane, warp))
-          return std::nullopt;
-  return permutation;
-}
-
 namespace {
 
-bool isIdentity(ArrayRef<int64_t> permutation) {
-  for (auto [r, source] : llvm::enumerate(permutation))
-    if (int64_t(r) != source)
-      return false;
-  return true;
+RankedTensorType tileType(Value value) {
+  return cast<RankedTensorType>(value.getType());
 }
 
-/// 16-bit elements are kept two to a register: a renaming must move pairs.
-bool keepsPairs(ArrayRef<int64_t> permutation) {
-  for (size_t r = 0; r + 1 < permutation.size(); r += 2)
-    if (permutation[r] % 2 || permutation[r + 1] != permutation[r] + 1)
-      return false;
-  return true;
+RankedTensorType withLayout(RankedTensorType type, const Layout &layout) {
+  return RankedTensorType::get(type.getShape(), type.getElementType(),
+                               layout.toAttr(type.getContext()));
+}
+
+/// The narrowing whose operand may be converted in place of its result.
+arith::TruncFOp getNarrowing(ConvertLayoutOp op) {
+  auto narrowing = op.getSource().getDefiningOp<arith::TruncFOp>();
+  return narrowing && narrowing->hasOneUse() ? narrowing : arith::TruncFOp();
+}
+
+/// Whether all users are products that may sum in another order, all in the
+/// same one.
+void findContraction(ConvertLayoutOp op, ConversionQuery &query) {
+  if (op->use_empty())
+    return;
+  for (OpOperand &use : op->getUses()) {
+    if (isa<DotAsyncOp>(use.getOwner())) {
+      query.contractionReason = "operand b of flash_tile.dot_async comes through "
+                                "a descriptor, in its natural order";
+      return;
+    }
+    auto dot = dyn_cast<DotOp>(use.getOwner());
+    if (!dot || use != dot.getAMutable() || dot.getTransposeA()) {
+      query.contractionReason =
+          dot ? "the result is not operand a of a product"
+              : "the result is used by " +
+                    use.getOwner()->getName().getStringRef().str();
+      return;
+    }
+    if (!isa<ViewType>(dot.getB().getType())) {
+      query.contractionReason = "operand b is in registers, in its natural order";
+      return;
+    }
+    if (dot.getContractionOrder()) {
+      query.contractionReason = "the product has an order already";
+      return;
+    }
+    std::optional<Layout> accumulator = Layout::get(tileType(dot.getResult()));
+    if (!accumulator || !accumulator->isMmaAccumulator()) {
+      query.contractionReason = "the product has no mma accumulator";
+      return;
+    }
+  }
+  query.contraction = {1, Layout::getInstructionDepth(query.elementBits)};
 }
 
 /// Store, barrier, load. The first barrier lets every thread finish reading
@@ -85,36 +95,100 @@ void throughShared(ConvertLayoutOp op) {
   op.erase();
 }
 
+/// Numbers in parentheses, the rest beyond `limit` left out.
+std::string toString(ArrayRef<int64_t> numbers, size_t limit) {
+  std::string text = "(";
+  llvm::raw_string_ostream os(text);
+  llvm::interleaveComma(numbers.take_front(limit), os);
+  return text + (numbers.size() > limit ? ", ...)" : ")");
+}
+
+/// What was done, then why it was not done more cheaply.
+void remark(Location loc, const LayoutConversion &conversion) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  const std::string renamed =
+      "registers renamed " + toString(conversion.permutation, 16) +
+      (conversion.beforeNarrowing ? " before the narrowing" : "");
+  switch (conversion.way) {
+  case ConversionWay::Identity:
+    os << "identity, no data moves";
+    break;
+  case ConversionWay::Rename:
+    os << renamed << " within each thread";
+    break;
+  case ConversionWay::ContractionOrder:
+    os << "contraction order " << toString(conversion.contractionOrder, 32)
+       << ": the product reads the rows of b so, " << renamed;
+    break;
+  case ConversionWay::SharedMemory:
+    os << "through shared memory";
+    break;
+  }
+  for (const LayoutConversion::Rejection &rejection : conversion.rejected)
+    os << "; no " << stringify(rejection.way) << ": " << rejection.reason;
+  emitRemark(loc, "register permutation: " + text);
+}
+
+/// Converts the operand of `narrowing` instead of its result.
+ConvertLayoutOp hoistAbove(arith::TruncFOp narrowing, ConvertLayoutOp op) {
+  OpBuilder b(narrowing);
+  Layout to = *Layout::get(op.getType());
+  Value wide = narrowing.getIn();
+  auto hoisted = ConvertLayoutOp::create(
+      b, op.getLoc(), withLayout(tileType(wide), to), wide,
+      /*permutation=*/nullptr);
+  narrowing.getInMutable().assign(hoisted);
+  narrowing.getOut().setType(op.getType());
+  op.replaceAllUsesWith(narrowing.getOut());
+  op.erase();
+  return hoisted;
+}
+
 LogicalResult decide(ConvertLayoutOp op) {
-  auto type = cast<RankedTensorType>(op.getType());
-  std::optional<Layout> from =
-      Layout::get(cast<RankedTensorType>(op.getSource().getType()));
+  RankedTensorType type = op.getType();
+  std::optional<Layout> from = Layout::get(tileType(op.getSource()));
   std::optional<Layout> to = Layout::get(type);
   if (!from || !to)
     return op.emitOpError("layouts: expected both tiles to have one; run "
                           "--flash-tile-assign-layouts first");
-  bool pairs = type.getElementTypeBitWidth() == 16;
-  if (std::optional<SmallVector<int64_t>> permutation =
-          findRegisterPermutation(*from, *to)) {
-    if (isIdentity(*permutation)) {
-      op.setPermutation(ArrayRef<int64_t>{});
-      op.emitRemark("register permutation: identity, no data moves");
-      return success();
-    }
-    if (!pairs || keepsPairs(*permutation)) {
-      op.setPermutation(*permutation);
-      op.emitRemark("register permutation: registers renamed within each "
-                    "thread");
-      return success();
-    }
-  }
-  if (!pairs)
+  if (from->numWarps() != to->numWarps())
+    return op.emitOpError("layouts: expected one number of warps, got ")
+           << from->numWarps() << " and " << to->numWarps();
+  ConversionQuery query;
+  query.from = *from;
+  query.to = *to;
+  query.shape = llvm::to_vector(type.getShape());
+  query.elementBits = getElementBits(type.getElementType());
+  // Predicates have a register each.
+  if (query.elementBits == 1 || query.elementBits > 32)
+    query.elementBits = 32;
+  arith::TruncFOp narrowing = getNarrowing(op);
+  if (narrowing)
+    query.wideBits = getElementBits(tileType(narrowing.getIn()).getElementType());
+  findContraction(op, query);
+
+  LayoutConversion conversion = solveLayoutConversion(query);
+  if (conversion.way == ConversionWay::SharedMemory &&
+      type.getElementTypeBitWidth() != 16)
     return op.emitOpError("conversion: expected a permutation of each "
                           "thread's registers or 16-bit elements, got ")
            << op.getSource().getType() << " to " << type;
-  op.emitRemark("register permutation: through shared memory, because threads "
-                "need each other's registers");
-  throughShared(op);
+  remark(op.getLoc(), conversion);
+  if (conversion.way == ConversionWay::SharedMemory) {
+    throughShared(op);
+    return success();
+  }
+  if (conversion.way == ConversionWay::ContractionOrder) {
+    op.getResult().setType(withLayout(type, conversion.result));
+    for (Operation *user : op->getUsers())
+      cast<DotOp>(user).setContractionOrder(conversion.contractionOrder);
+  }
+  if (conversion.beforeNarrowing)
+    op = hoistAbove(narrowing, op);
+  op.setPermutation(conversion.way == ConversionWay::Identity
+                        ? ArrayRef<int64_t>()
+                        : ArrayRef<int64_t>(conversion.permutation));
   return success();
 }
 

@@ -73,6 +73,7 @@ def FlashTile_Dialect : Dialect {
     | T43 | tmem.load and tmem.store: the tile's shape and type, a row per thread |
     | T44 | tmem.dot: f32 accumulator, columns a multiple of 16 up to 256, a transposed `a` in shared memory only |
     | T45 | in_range: one range at least |
+    | T46 | a contraction order: of a product with `a` in registers and an mma accumulator, a permutation of the instruction's depth (32 bytes of elements) that is linear over GF(2) |
 
     ### Constraints of whole programs
 

@@ -269,7 +269,17 @@ def FlashTile_DotOp : FlashTile_Op<"dot", [
 
     Constraints: T12 (extents and element types agree), T13 (if the accumulator
     has an mma or wgmma layout: depth a multiple of 32 bytes, f32 or f16
-    accumulator, register operands as the instruction reads them).
+    accumulator, register operands as the instruction reads them), T46 (the
+    contraction order).
+
+    A sum does not care about the order of its terms. `contraction_order` says
+    in which order the instruction takes them: slot `s` of every instruction's
+    depth (8 slots of tf32, 16 of 16 bits, 32 of 8 bits; one after the other
+    along the depth) stands for index `order[s]` of that stretch. The operands
+    stay logical: register operands have the instruction's layout with its depth
+    permuted so, and a view `b` is read row `order[s]` (column, with
+    `transpose_b`) where the instruction wants slot `s`. Absent, it is the
+    natural order. `--flash-tile-permute-registers` sets it.
 
     ```mlir
     func.func @dot(
@@ -280,14 +290,39 @@ def FlashTile_DotOp : FlashTile_Op<"dot", [
           tensor<128x64xf32>
       return
     }
+    #acc = #flash_tile.layout<register = [[0, 1], [8, 0]],
+        lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+    #keys = #flash_tile.layout<register = [[8, 0], [0, 1]],
+        lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+    func.func @dot_contraction_order(
+        %p: tensor<16x8xf32, #keys>, %v: !flash_tile.view<8x8xf32>,
+        %zero: tensor<16x8xf32, #acc>) {
+      %o = flash_tile.dot %p, %v, %zero
+        {contraction_order = array<i64: 0, 2, 4, 6, 1, 3, 5, 7>}
+        : tensor<16x8xf32, #keys>, !flash_tile.view<8x8xf32>,
+          tensor<16x8xf32, #acc>
+      return
+    }
     ```
   }];
   let arguments = (ins FlashTile_DotOperand:$a, FlashTile_DotOperand:$b,
                        FlashTile_Tile:$accumulator,
                        UnitAttr:$transpose_a, UnitAttr:$transpose_b,
                        OptionalAttr<FlashTile_DotUnit>:$unit,
-                       UnitAttr:$plain_loads);
+                       UnitAttr:$plain_loads,
+                       OptionalAttr<DenseI64ArrayAttr>:$contraction_order);
   let results = (outs FlashTile_Tile:$result);
+  let builders = [
+    OpBuilder<(ins "::mlir::Value":$a, "::mlir::Value":$b,
+                   "::mlir::Value":$accumulator,
+                   CArg<"bool", "false">:$transposeA,
+                   CArg<"bool", "false">:$transposeB,
+                   CArg<"::mlir::flash_tile::DotUnitAttr", "{}">:$unit), [{
+      build($_builder, $_state, accumulator.getType(), a, b, accumulator,
+            transposeA, transposeB, unit, /*plain_loads=*/false,
+            /*contraction_order=*/::mlir::DenseI64ArrayAttr());
+    }]>
+  ];
   let assemblyFormat = [{
     $a `,` $b `,` $accumulator (`on` $unit^)? attr-dict
     `:` qualified(type($a)) `,` qualified(type($b)) `,` qualified(type($accumulator))

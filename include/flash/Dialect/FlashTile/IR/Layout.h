@@ -13,6 +13,10 @@
 
 namespace mlir::flash_tile {
 
+/// Bits that an element occupies in registers and memory: its width, and 32 for
+/// tf32, whose width is 19.
+int64_t getElementBits(Type elementType);
+
 /// A layout: the function (register, lane, warp) -> coordinates of an element.
 ///
 /// Why a class and not a handful of cases. A tensor-core instruction fixes
@@ -132,10 +136,26 @@ public:
   bool isSameFunction(const Layout &other) const;
   bool operator==(const Layout &other) const = default;
 
+  /// Whether `order` is a permutation of 0 .. size - 1 that is linear over
+  /// GF(2): the size is a power of two and order[i ^ j] = order[i] ^ order[j].
+  static bool isContractionOrder(ArrayRef<int64_t> order);
+
+  /// The layout that holds element order[s] of every aligned group of
+  /// order.size() elements along `axis` where this one holds element s. For an
+  /// instruction's A operand, `order` being the logical index that each slot of
+  /// its depth stands for, these are the logical coordinates of the registers.
+  /// `order` must be a contraction order. Fails where a repeat moves inside a
+  /// group.
+  FailureOr<Layout> permuted(int64_t axis, ArrayRef<int64_t> order) const;
+
   //===--------------------------------------------------------------------===//
-  // Layouts of instructions. Each returns failure when the extents do not
-  // divide as stated.
+  // Layouts of instructions, in InstructionLayouts.cpp. Each returns failure
+  // when the extents do not divide as stated. Operands have elements of 8, 16
+  // or 32 bits (tf32).
   //===--------------------------------------------------------------------===//
+
+  /// Depth of one mma.sync m16n8 or wgmma: 32 bytes of elements.
+  static int64_t getInstructionDepth(int64_t elementBits);
 
   /// Accumulator (C and D of every m16n8 mma) of a rows x cols tile. The warps
   /// form a grid of (warps / warpCols) x warpCols, the row of the grid varying
@@ -143,35 +163,40 @@ public:
   /// 16 per warp row and cols a multiple of 8 per warp column.
   static FailureOr<Layout> mmaAccumulator(int64_t rows, int64_t cols,
                                           int64_t warps, int64_t warpCols = 1);
-  /// A operand of m16n8k16, 16-bit elements, rows x depth, depth a multiple of
-  /// 16; all columns of the warp grid hold the same.
+  /// A operand of m16n8k8, k16 or k32, rows x depth, depth a multiple of the
+  /// instruction's; all columns of the warp grid hold the same.
   static FailureOr<Layout> mmaOperandA(int64_t rows, int64_t depth,
-                                       int64_t warps, int64_t warpCols = 1);
-  /// B operand of m16n8k16, 16-bit elements, depth x cols, or cols x depth if
+                                       int64_t warps, int64_t warpCols = 1,
+                                       int64_t elementBits = 16);
+  /// B operand of m16n8k8, k16 or k32, depth x cols, or cols x depth if
   /// `transposed`; all rows of the warp grid hold the same.
   static FailureOr<Layout> mmaOperandB(int64_t depth, int64_t cols,
                                        int64_t warps, int64_t warpCols = 1,
-                                       bool transposed = false);
+                                       bool transposed = false,
+                                       int64_t elementBits = 16);
   /// Accumulator of wgmma, 64 rows per warp group of 4 warps; each group owns
   /// consecutive rows. Needs rows a multiple of 64 per group, cols of 8.
   static FailureOr<Layout> wgmmaAccumulator(int64_t rows, int64_t cols,
                                             int64_t warps);
-  /// A operand of wgmma from registers, 16-bit elements.
+  /// A operand of wgmma from registers.
   static FailureOr<Layout> wgmmaOperandA(int64_t rows, int64_t depth,
-                                         int64_t warps);
+                                         int64_t warps,
+                                         int64_t elementBits = 16);
   /// What tcgen05.ld.32x32b leaves: a row per thread, 32 rows per warp.
   /// Needs rows a multiple of 32 * warps.
   static FailureOr<Layout> tcgen05Accumulator(int64_t rows, int64_t cols,
                                               int64_t warps);
 
   /// Whether threads hold elements as an m16n8 or wgmma accumulator does,
-  /// whatever the warps and repeats are.
+  /// whatever the warps and repeats are. The instruction's columns may be every
+  /// second, fourth, ... one of a tile.
   bool isMmaAccumulator() const;
-  /// The 16-bit A operand (rows x depth) and B operand (depth x cols, or cols x
-  /// depth if `transposed`) of the product that accumulates into `*this`: an
+  /// The A operand (rows x depth) and B operand (depth x cols, or cols x depth
+  /// if `transposed`) of the product that accumulates into `*this`: an
   /// accumulator of mma or wgmma with `cols` columns.
-  Layout getOperandA(int64_t depth) const;
-  Layout getOperandB(int64_t depth, bool transposed) const;
+  Layout getOperandA(int64_t depth, int64_t elementBits = 16) const;
+  Layout getOperandB(int64_t depth, bool transposed,
+                     int64_t elementBits = 16) const;
 
   /// Row-major tile of rank 1 or 2 for wide global or shared accesses: each
   /// thread holds runs of `vectorBytes` consecutive bytes; lanes go along the
@@ -185,12 +210,19 @@ public:
                                    int64_t warps);
 
 private:
+  static Vector scaled(ArrayRef<int64_t> vector, int64_t factor);
   void addRegister(ArrayRef<int64_t> vector);
   void addLane(ArrayRef<int64_t> vector);
   /// `count` warps along `stride`: bases for the power of two in `count`, a
   /// repeat for the odd rest.
   void addWarps(int64_t count, ArrayRef<int64_t> stride);
   void addRepeat(int64_t count, ArrayRef<int64_t> stride);
+  /// Register and lane vectors of an accumulator's 16 x 8 atom.
+  void addAccumulatorAtom();
+  /// Those of one instruction's A or B operand; `k` and `other` are the unit
+  /// vectors along its depth and across.
+  void addOperandAtom(int64_t elementBits, const Vector &k,
+                      const Vector &other, bool isA);
 
   int64_t rank = 0;
   SmallVector<Vector> registerBases, laneBases, warpBases;
