@@ -1,0 +1,44 @@
+# Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Times by events, all contenders interleaved in one run."""
+
+import statistics
+
+from ..driver import Event
+
+
+def measure(contenders, device, warm_up, repeats, progress):
+    """Milliseconds of each contender, by name, one list of `repeats` each.
+
+    Every round runs each contender once, on the next set of inputs and each
+    round beginning with another one: what the clocks do in the course of the
+    run, and what one leaves to the next, hits all alike.
+    """
+    for i in range(warm_up):
+        for contender in contenders:
+            contender.run(i)
+    device.synchronize()
+    times = {contender.name: [] for contender in contenders}
+    events = {contender.name: (Event(device), Event(device)) for contender in contenders}
+    for i in progress(range(repeats), "timing"):
+        first = i % len(contenders)
+        for contender in contenders[first:] + contenders[:first]:
+            start, end = events[contender.name]
+            start.record()
+            contender.run(i)
+            end.record()
+        for name, (start, end) in events.items():
+            end.synchronize()
+            times[name].append(end.milliseconds_since(start))
+    return times
+
+
+def summarise(times, flops):
+    """median, minimum and TFLOP/s of one contender's times."""
+    median = statistics.median(times)
+    return {
+        "median_ms": median,
+        "min_ms": min(times),
+        "repeats": len(times),
+        "tflops": flops / median * 1e-9,
+    }

@@ -1,0 +1,293 @@
+# Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Launching packages, on the emulated driver."""
+
+import ctypes
+import gc
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import BUILD, OPEN, ROOT, normal, run
+
+import flash
+from flash import arrays, driver, dtypes, reference
+
+
+def check(kernel, out, lse, q, k, v, scale=None):
+    spec = kernel.manifest.spec
+    sizes = dict(zip(("b", "hq", "sq", "d"), q.shape))
+    sizes.update(hkv=k.shape[1], sk=k.shape[2], dv=v.shape[3])
+    report = reference.check(
+        out, lse, q, k, v, spec, sizes, scale or spec.effective_scale, spec.dtype
+    )
+    assert report["pass"], report["errors"]
+
+
+def test_nothing_is_opened_before_the_first_launch(package):
+    program = (
+        "import sys, flash\n"
+        f"kernel = flash.load({str(package(OPEN))!r})\n"
+        "assert kernel.computes_lse and kernel.manifest.level == 9\n"
+        "assert not any(name in sys.modules for name in ('torch', 'cupy', 'tqdm', 'matplotlib'))\n"
+        "assert flash.driver.driver.cache_info().currsize == 0\n"
+    )
+    run(sys.executable, "-c", program, FLASH_CUDA_DRIVER="/none", PYTHONPATH=str(ROOT / "python"))
+
+
+def test_numpy(kernel, operands):
+    out, lse = kernel(*operands)
+    assert out.dtype == np.uint16 and out.shape == (2, 4, 33, 40) and lse.dtype == np.float32
+    check(kernel, out, lse, *operands)
+
+
+def test_same_bits_as_flash_run(package, tmp_path):
+    path = package(OPEN)
+    run(BUILD / "bin" / "flash-run", path, "--sizes=b=2,hq=4,sq=33,sk=45", "--chip=sm_90",
+        f"--dump={tmp_path}")
+    q, k, v, o, lse = (np.load(tmp_path / f"{name}.npy") for name in ("q", "k", "v", "o", "lse"))
+    out, out_lse = flash.load(path / "manifest.json")(q, k, v)
+    assert (out == o).all() and (out_lse == lse).all()
+
+
+def test_results_into_given_arrays(kernel, operands):
+    expected, expected_lse = kernel(*operands)
+    # [b, s, h, d] in memory, seen as [b, h, s, d]; and every other element of lse.
+    out = np.zeros((2, 33, 4, 40), np.uint16).transpose(0, 2, 1, 3)
+    lse = np.zeros((2, 4, 66), np.float32)[:, :, ::2]
+    returned = kernel(*operands, out, lse)
+    assert returned[0] is out and returned[1] is lse
+    assert (out == expected).all() and (lse == expected_lse).all()
+    assert (lse.base[:, :, 1::2] == 0).all()
+
+
+def test_strided_host_inputs(kernel, operands):
+    expected, _ = kernel(*operands)
+    strided = [np.ascontiguousarray(part.transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3) for part in operands]
+    out, _ = kernel(*strided)
+    assert (out == expected).all()
+
+
+def test_device_arrays_in_place(kernel, operands):
+    expected, expected_lse = kernel(*operands)
+    placed = [flash.DeviceArray.from_numpy(part, "bf16") for part in operands]
+    out = flash.DeviceArray((2, 4, 33, 40), "bf16")
+    returned, lse = kernel(*placed, out)
+    assert returned is out and isinstance(lse, flash.DeviceArray)
+    assert (out.numpy() == expected).all() and (lse.numpy() == expected_lse).all()
+
+
+class Strided:
+    """A view of a device array with other strides and offset, through DLPack."""
+
+    def __init__(self, base, shape, strides, offset):
+        self.base, self.arguments = base, (shape, strides, offset)
+
+    def __dlpack_device__(self):
+        return self.base.__dlpack_device__()
+
+    def __dlpack__(self, stream=None):
+        capsule = self.base.__dlpack__(stream)
+        tensor = ctypes.cast(
+            arrays._capsule_pointer(capsule, b"dltensor"), ctypes.POINTER(arrays._DLManagedTensor)
+        ).contents.tensor
+        shape, strides, offset = self.arguments
+        tensor.ndim = len(shape)
+        self.keep = (ctypes.c_int64 * 4)(*shape), (ctypes.c_int64 * 4)(*strides)
+        tensor.shape, tensor.strides = self.keep
+        tensor.byte_offset = offset
+        return capsule
+
+
+def test_device_views_with_strides(kernel, operands):
+    q, k, v = operands
+    expected, _ = kernel(q, k, v)
+    # Rows of 40 elements, 48 apart, one element from the start of the memory.
+    rows = np.zeros((2 * 4 * 33, 48), np.uint16)
+    rows[:, :40] = q.reshape(-1, 40)
+    flat = np.concatenate([np.zeros(1, np.uint16), rows.ravel()])
+    base = flash.DeviceArray.from_numpy(flat, "bf16")
+    view = Strided(base, (2, 4, 33, 40), (4 * 33 * 48, 33 * 48, 48, 1), 2)
+    out, _ = kernel(view, k, v)
+    bits = out.numpy() if isinstance(out, flash.DeviceArray) else out
+    assert (bits == expected).all()
+
+
+def test_scale_replaces_the_compiled_one(kernel, operands):
+    out, lse = kernel(*operands, scale=0.5)
+    check(kernel, out, lse, *operands, scale=0.5)
+
+
+def test_scalar_scale_changes_the_result(kernel, operands):
+    assert (kernel(*operands, scale=0.5)[0] != kernel(*operands)[0]).any()
+
+
+def test_without_lse(package):
+    kernel = flash.load(package("hq=2,sq=20,sk=30,d=64,dtype=f16", "--chip=sm_86"))
+    q, k, v = (normal((1, 2, s, 64), "f16", s) for s in (20, 30, 30))
+    out = kernel(q, k, v)
+    assert out.dtype == np.float16
+    check(kernel, out, None, q, k, v)
+
+
+def test_prepared_calls_repeat(kernel, operands):
+    call = kernel.prepare(*[flash.DeviceArray.from_numpy(part, "bf16") for part in operands])
+    call.start()
+    first = call.out.numpy()
+    call.out.memory.write(np.zeros_like(first))
+    call.start()
+    assert (call.out.numpy() == first).all() and first.any()
+
+
+def test_memory_is_given_back(kernel, operands):
+    kernel(*operands)
+    gc.collect()
+    free = driver.device(0).free_memory()
+    for _ in range(3):
+        kernel(*operands)
+    gc.collect()
+    assert driver.device(0).free_memory() == free and not arrays._exported
+
+
+def test_dlpack_capsules_of_device_arrays():
+    array = flash.DeviceArray.from_numpy(np.arange(6, dtype=np.float32).reshape(2, 3), "f32")
+    assert array.__dlpack_device__() == (arrays.CUDA, 0)
+    seen = arrays.view(array, "array", "f32")
+    assert seen.shape == (2, 3) and seen.strides == (3, 1) and seen.address == array.memory.address
+    del seen
+    assert not arrays._exported
+
+
+def test_dlpack_host_arrays(kernel, operands):
+    class Foreign:
+        """Something that is no numpy array and speaks DLPack on the CPU."""
+
+        def __init__(self, bits):
+            self.bits = bits
+
+        def __dlpack__(self):
+            return self.bits.__dlpack__()
+
+        def __dlpack_device__(self):
+            return self.bits.__dlpack_device__()
+
+    out, _ = kernel(*[Foreign(part.transpose(0, 2, 1, 3).copy().transpose(0, 2, 1, 3)) for part in operands])
+    assert (out == kernel(*operands)[0]).all()
+
+
+def test_ml_dtypes(kernel, operands):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    out, _ = kernel(*[part.view(ml_dtypes.bfloat16) for part in operands])
+    assert out.dtype == ml_dtypes.bfloat16
+    assert (out.view(np.uint16) == kernel(*operands)[0]).all()
+
+
+def test_torch(kernel, operands):
+    torch = pytest.importorskip("torch")
+    tensors = [torch.from_numpy(part.view(np.int16)).view(torch.bfloat16) for part in operands]
+    out, lse = kernel(*[tensor.requires_grad_() for tensor in tensors])
+    assert out.dtype == torch.bfloat16 and lse.dtype == torch.float32
+    assert (out.view(torch.int16).numpy().view(np.uint16) == kernel(*operands)[0]).all()
+
+
+def write_two_launches(path, source):
+    """A package whose kernel's scale comes by way of a workspace that a kernel before
+    it fills: the block map's way, with a block of one number."""
+    shutil.copytree(source, path)
+    manifest = json.loads((path / "manifest.json").read_text())
+    parameters = manifest["parameters"]
+    parameters.append(
+        {"name": "gain", "kind": "f32", "role": "capture"}
+    )
+    parameters.append(
+        {"name": "map", "kind": "pointer", "role": "workspace", "dtype": "f32", "rank": 1,
+         "align": 16, "row_align": 4, "unit_inner_stride": True}
+    )
+    one = ["1", "1", "1"]
+    manifest["version"] = 2
+    manifest["launch"]["parameters"] = [p["name"] for p in parameters][:-2]
+    manifest["before"] = [
+        {"entry": "fill", "parameters": ["map", "gain", "sq"], "grid": ["ceildiv(sq, 32)", "1", "1"],
+         "block": ["32", "1", "1"], "cluster": one, "dynamic_shared_bytes": 0},
+        {"entry": "spread", "parameters": ["map", "o", "sq"], "grid": ["ceildiv(sq, 32)", "1", "1"],
+         "block": ["32", "1", "1"], "cluster": one, "dynamic_shared_bytes": 0},
+    ]
+    manifest["workspace_bytes"] = "4 * ceildiv(sq, 32) * 32"
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    index = """
+  mov.u32 %r1, %ctaid.x; mov.u32 %r2, %tid.x; mad.lo.s32 %r3, %r1, 32, %r2;
+  mul.wide.s32 %rd2, %r3, 4;"""
+    registers = "\n  .reg .b64 %rd<9>; .reg .b32 %r<9>; .reg .f32 %f<9>; .reg .b16 %h<9>; .reg .pred %p<2>;"
+    with open(path / "kernel.ptx", "a") as ptx:
+        ptx.write(f"""
+.visible .entry fill(.param .u64 map, .param .f32 gain, .param .u32 sq)
+{{{registers}
+  ld.param.u64 %rd1, [map]; ld.param.f32 %f1, [gain];{index}
+  add.s64 %rd3, %rd1, %rd2; st.global.f32 [%rd3], %f1; ret;
+}}
+.visible .entry spread(.param .u64 map, .param .u64 o, .param .u32 sq)
+{{{registers}
+  ld.param.u64 %rd1, [map]; ld.param.u64 %rd4, [o]; ld.param.u32 %r4, [sq];{index}
+  setp.ge.s32 %p1, %r3, %r4; @%p1 ret;
+  add.s64 %rd3, %rd1, %rd2; ld.global.f32 %f1, [%rd3];
+  cvt.rn.bf16.f32 %h1, %f1; mul.wide.s32 %rd5, %r3, 2; add.s64 %rd6, %rd4, %rd5;
+  st.global.b16 [%rd6], %h1; ret;
+}}
+""")
+    # Nothing of the attention itself shall run over what the two have written.
+    text = (path / "kernel.ptx").read_text()
+    first = text.index("{", text.index(".entry attention"))
+    (path / "kernel.ptx").write_text(text[: first + 1] + "\n ret;\n" + text[first + 1 :])
+    (path / "kernel.cubin").unlink(missing_ok=True)
+    manifest["files"].pop("cubin", None)
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    return path
+
+
+def test_launches_before_share_the_workspace(package, operands, tmp_path):
+    kernel = flash.load(write_two_launches(tmp_path / "p", package(OPEN)))
+    assert kernel.extra_parameters == ["gain"]
+    placed = [flash.DeviceArray.from_numpy(part, "bf16") for part in operands]
+    out, _ = kernel(*placed, gain=3.0)
+    assert (dtypes.decode(out.numpy().ravel()[:33], "bf16") == 3.0).all()
+    with pytest.raises(flash.ArgumentError, match="'gain': expected one, as a keyword, got none"):
+        kernel(*placed)
+
+
+def test_a_race_is_an_error(package, operands, tmp_path):
+    shutil.copytree(package(OPEN), tmp_path / "p")
+    text = (tmp_path / "p" / "kernel.ptx").read_text()
+    (tmp_path / "p" / "kernel.ptx").write_text(
+        "\n".join(line for line in text.splitlines() if "bar.sync" not in line)
+    )
+    with pytest.raises(flash.CudaError, match="cuLaunchKernel: CUDA_ERROR_LAUNCH_FAILED"):
+        flash.load(tmp_path / "p")(*operands)
+
+
+def test_installs_and_runs_elsewhere(package, operands, tmp_path):
+    """pip installs the package; it runs with none of this tree on the path."""
+    for needed in ("pip", "setuptools", "wheel"):
+        if not importlib.util.find_spec(needed):
+            pytest.skip(f"could not find {needed}")
+    copy = tmp_path / "python"
+    shutil.copytree(ROOT / "python", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    site = tmp_path / "site"
+    run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index",
+        "--no-build-isolation", "--target", site, copy)
+    np.savez(tmp_path / "in.npz", *operands)
+    program = (
+        "import numpy, flash, flash.bench.__main__, os\n"
+        f"assert flash.__file__.startswith({str(site)!r})\n"
+        f"arrays = numpy.load({str(tmp_path / 'in.npz')!r})\n"
+        f"out, lse = flash.load({str(package(OPEN))!r})(*(arrays[n] for n in arrays.files))\n"
+        f"numpy.save({str(tmp_path / 'out.npy')!r}, out)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path,
+                          env={"PYTHONPATH": str(site), "PATH": "/usr/bin:/bin",
+                               "FLASH_CUDA_DRIVER": str(BUILD / "lib/emulated-driver/libcuda.so.1")})
+    assert done.returncode == 0
+    assert (np.load(tmp_path / "out.npy") == flash.load(package(OPEN))(*operands)[0]).all()
