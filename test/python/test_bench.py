@@ -7,14 +7,13 @@ import shutil
 import sys
 
 import pytest
-from conftest import ROOT, run
+from conftest import run
 
 SPEC = "b=1,hq=4,hkv=2,sq=?,sk=?,d=64,dtype=bf16,mask=causal"
 
 
 def bench(*arguments, fails=False):
-    return run(sys.executable, "-m", "flash.bench", *arguments, fails=fails,
-               PYTHONPATH=str(ROOT / "python"))
+    return run(sys.executable, "-m", "flash.bench", *arguments, fails=fails)
 
 
 def test_end_to_end(package, tmp_path):

@@ -10,7 +10,7 @@ from ctypes import byref, c_float, c_int, c_size_t, c_uint64, c_void_p
 
 import numpy as np
 import pytest
-from conftest import BUILD, OPEN, ROOT, run
+from conftest import BUILD, OPEN, run
 
 import flash
 from flash import driver
@@ -158,6 +158,23 @@ def test_findings_fail_the_launch(cuda, module, capfd, count, error, report):
     assert report in capfd.readouterr().err
 
 
+def test_deadlocks_time_out(cuda, capfd):
+    waits = b"""
+.version 7.8
+.target sm_90
+.address_size 64
+.visible .entry wait() { bar.sync 0, 64; ret; }
+"""
+    handle = c_void_p()
+    cuda("cuModuleLoadDataEx", byref(handle), waits, 0, None, None)
+    shape = LaunchShape((1, 1, 1), (32, 1, 1), (1, 1, 1), 0)
+    launch = driver.PreparedLaunch(driver.device(0), function(cuda, handle, b"wait"), shape, b"")
+    with pytest.raises(flash.CudaError, match="cuLaunchKernel: CUDA_ERROR_LAUNCH_TIMEOUT"):
+        launch.start(0)
+    assert "deadlock" in capfd.readouterr().err
+    cuda("cuModuleUnload", handle)
+
+
 def test_found_by_the_loaders_path(package):
     """Without FLASH_CUDA_DRIVER, by CUDA's own file name."""
     program = (
@@ -167,6 +184,5 @@ def test_found_by_the_loaders_path(package):
         "print(flash.driver.device(0).name)\n"
     )
     output = run(sys.executable, "-c", program, FLASH_CUDA_DRIVER="",
-                 LD_LIBRARY_PATH=str(BUILD / "lib" / "emulated-driver"),
-                 PYTHONPATH=str(ROOT / "python"))
+                 LD_LIBRARY_PATH=str(BUILD / "lib" / "emulated-driver"))
     assert output == "Flash emulator of sm_90\n"

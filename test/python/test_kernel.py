@@ -6,13 +6,14 @@ import ctypes
 import gc
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import BUILD, OPEN, ROOT, normal, run
+from conftest import BUILD, OPEN, OWN_PATH, ROOT, normal, run
 
 import flash
 from flash import arrays, driver, dtypes, reference
@@ -36,7 +37,7 @@ def test_nothing_is_opened_before_the_first_launch(package):
         "assert not any(name in sys.modules for name in ('torch', 'cupy', 'tqdm', 'matplotlib'))\n"
         "assert flash.driver.driver.cache_info().currsize == 0\n"
     )
-    run(sys.executable, "-c", program, FLASH_CUDA_DRIVER="/none", PYTHONPATH=str(ROOT / "python"))
+    run(sys.executable, "-c", program, FLASH_CUDA_DRIVER="/none")
 
 
 def test_numpy(kernel, operands):
@@ -287,7 +288,7 @@ def test_installs_and_runs_elsewhere(package, operands, tmp_path):
         f"numpy.save({str(tmp_path / 'out.npy')!r}, out)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path,
-                          env={"PYTHONPATH": str(site), "PATH": "/usr/bin:/bin",
+                          env={"PYTHONPATH": os.pathsep.join([str(site), OWN_PATH]), "PATH": "/usr/bin:/bin",
                                "FLASH_CUDA_DRIVER": str(BUILD / "lib/emulated-driver/libcuda.so.1")})
     assert done.returncode == 0
     assert (np.load(tmp_path / "out.npy") == flash.load(package(OPEN))(*operands)[0]).all()

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import BUILD, OPEN, ROOT, normal, run
+from conftest import BUILD, OPEN, normal, run
 
 import flash
 
@@ -155,8 +155,7 @@ except flash.CudaError as error:
     ],
 )
 def test_driver(package, environment, message):
-    output = run(sys.executable, "-c", CALL, package(OPEN, "--chip=sm_89"), fails=True,
-                 PYTHONPATH=str(ROOT / "python"), **environment)
+    output = run(sys.executable, "-c", CALL, package(OPEN, "--chip=sm_89"), fails=True, **environment)
     assert message in output
 
 
