@@ -49,7 +49,36 @@ flash::ladder::paretoFront(const std::vector<Level> &levels) {
   return front;
 }
 
+namespace {
+
+/// Whether an entry that names its problem names this one; the entry's sizes
+/// stand for what its SPEC leaves open.
+bool concerns(const llvm::json::Object &kernel, const Problem &problem) {
+  std::optional<llvm::StringRef> text = kernel.getString("spec");
+  if (!text)
+    return true;
+  auto spec = flash::runtime::AttentionSpec::parse(text->str());
+  if (!spec)
+    return false;
+  const std::pair<const char *, int64_t *> open[] = {{"b", &spec->b},
+                                                     {"hq", &spec->hq},
+                                                     {"hkv", &spec->hkv},
+                                                     {"sq", &spec->sq},
+                                                     {"sk", &spec->sk}};
+  const llvm::json::Object *sizes = kernel.getObject("sizes");
+  for (auto [name, field] : open)
+    if (std::optional<int64_t> size =
+            sizes ? sizes->getInteger(name) : std::nullopt)
+      *field = *size;
+  // The LSE is a matter of the launch, not of the problem.
+  spec->lse = problem.spec.lse;
+  return *spec == problem.spec;
+}
+
+} // namespace
+
 std::string flash::ladder::readMeasured(llvm::StringRef path,
+                                        const Problem &problem,
                                         std::vector<Level> &levels) {
   std::string where = "--measured: '" + path.str() + "': ";
   auto buffer = llvm::MemoryBuffer::getFile(path);
@@ -69,6 +98,8 @@ std::string flash::ladder::readMeasured(llvm::StringRef path,
                    "'kernels'";
   for (const llvm::json::Value &entry : *kernels) {
     const llvm::json::Object *kernel = entry.getAsObject();
+    if (kernel && !concerns(*kernel, problem))
+      continue;
     std::optional<int64_t> number =
         kernel ? kernel->getInteger("level") : std::nullopt;
     std::optional<double> median =

@@ -43,15 +43,17 @@ bool isMeasured(const std::vector<Level> &levels);
 /// Levels that no other beats in both time and energy, fastest first.
 std::vector<const Level *> paretoFront(const std::vector<Level> &levels);
 
-/// Reads what python -m flash.bench wrote and gives it to the levels. Returns
-/// what is wrong with the file, or "".
+/// Reads what python -m flash.bench wrote (docs/Packages.md) and gives it to
+/// the levels. Returns what is wrong with the file, or "". Of the file it takes
 ///
 ///   {"board": "...", "kernels": [{"level": 9, "median_ms": 1.5,
-///                                 "energy_j": 0.4}, ...]}
+///                                 "energy_j": 0.4, "spec": "...",
+///                                 "sizes": {"sq": 4096, ...}}, ...]}
 ///
-/// `energy_j`, joules of the board per call, may be missing or null. Other
-/// members are ignored.
-std::string readMeasured(llvm::StringRef path, std::vector<Level> &levels);
+/// `energy_j`, joules of the board per call, may be missing or null. An entry
+/// with a `spec` counts only if that is this problem.
+std::string readMeasured(llvm::StringRef path, const Problem &problem,
+                         std::vector<Level> &levels);
 
 /// Times every level on the GPU at hand: the median of 100 calls, without
 /// energy, which python -m flash.bench measures. Returns why it cannot, or "".

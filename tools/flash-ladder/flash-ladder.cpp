@@ -166,7 +166,8 @@ int main(int argc, char **argv) {
     if (std::string message = measureOnCuda(problem, levels); !message.empty())
       return refuse(message);
   if (!measured.empty())
-    if (std::string message = readMeasured(measured, levels); !message.empty())
+    if (std::string message = readMeasured(measured, problem, levels);
+        !message.empty())
       return refuse(message);
 
   llvm::outs() << problem.spec.toString() << ", " << problem.chip << "\n\n";
