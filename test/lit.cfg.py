@@ -12,6 +12,7 @@
 #
 # Substitutions: the tools of Flash and LLVM by name, and
 #   %python   a Python 3      %ptxas, %nvcc  CUDA's tools, when found
+#   %cuda_include             CUDA's headers, where nvcc is found
 #   %flash_src, %flash_build  the source and the build tree
 #   %emulated_driver          a CUDA driver on the emulator
 #   %llvm_tools, %llvm_libs   LLVM's bin and lib directories
@@ -72,6 +73,9 @@ for cuda_tool in ("ptxas", "nvcc"):
     if path:
         config.available_features.add(cuda_tool)
         config.substitutions.append(("%" + cuda_tool, path))
+        if cuda_tool == "nvcc":
+            root = os.path.dirname(os.path.dirname(os.path.realpath(path)))
+            config.substitutions.append(("%cuda_include", os.path.join(root, "include")))
 
 if shutil.which("nvidia-smi") and runs("nvidia-smi", "-L"):
     config.available_features.add("cuda-gpu")

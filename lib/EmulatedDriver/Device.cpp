@@ -190,7 +190,6 @@ FLASH_DRIVER_EXPORT cuDeviceGetAttribute(int *value, int attribute,
   case kMultiprocessorCount:
     *value = 1;
     return kSuccess;
-  case kClockRate:
   case kL2CacheSize:
     *value = 0;
     return kSuccess;

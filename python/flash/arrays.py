@@ -93,7 +93,14 @@ def view(array, role, dtype):
         )
     on_device = kind in (CUDA, CUDA_MANAGED)
     # -1: the launch itself is put on the right stream, nothing has to wait.
-    capsule = exported.__dlpack__(stream=-1) if on_device else exported.__dlpack__()
+    try:
+        capsule = exported.__dlpack__(stream=-1) if on_device else exported.__dlpack__()
+    except BufferError as error:
+        # A type that this version of the library cannot export.
+        raise ArgumentError(
+            f"{role}: expected elements of {dtypes.expected(dtype)}, which the array's library "
+            f"exports or whose bits are passed as an unsigned type, got: {error}"
+        ) from None
     tensor = ctypes.cast(
         _capsule_pointer(capsule, b"dltensor"), POINTER(_DLManagedTensor)
     ).contents.tensor

@@ -158,6 +158,18 @@ def test_findings_fail_the_launch(cuda, module, capfd, count, error, report):
     assert report in capfd.readouterr().err
 
 
+def test_use_after_free(cuda, module, capfd):
+    x = flash.DeviceArray.from_numpy(np.ones(32, np.float32), "f32")
+    packed = x.memory.address.to_bytes(8, "little") + np.float32(2).tobytes() + (32).to_bytes(4, "little")
+    shape = LaunchShape((1, 1, 1), (32, 1, 1), (1, 1, 1), 0)
+    launch = driver.PreparedLaunch(driver.device(0), function(cuda, module, b"scale"), shape, packed)
+    launch.start(0)
+    del x
+    with pytest.raises(flash.CudaError, match="CUDA_ERROR_ILLEGAL_ADDRESS"):
+        launch.start(0)
+    assert "out-of-bounds" in capfd.readouterr().err
+
+
 def test_deadlocks_time_out(cuda, capfd):
     waits = b"""
 .version 7.8

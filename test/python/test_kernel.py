@@ -5,7 +5,6 @@
 import ctypes
 import gc
 import importlib.util
-import json
 import os
 import shutil
 import subprocess
@@ -195,68 +194,42 @@ def test_torch(kernel, operands):
     assert (out.view(torch.int16).numpy().view(np.uint16) == kernel(*operands)[0]).all()
 
 
-def write_two_launches(path, source):
-    """A package whose kernel's scale comes by way of a workspace that a kernel before
-    it fills: the block map's way, with a block of one number."""
-    shutil.copytree(source, path)
-    manifest = json.loads((path / "manifest.json").read_text())
-    parameters = manifest["parameters"]
-    parameters.append(
-        {"name": "gain", "kind": "f32", "role": "capture"}
-    )
-    parameters.append(
-        {"name": "map", "kind": "pointer", "role": "workspace", "dtype": "f32", "rank": 1,
-         "align": 16, "row_align": 4, "unit_inner_stride": True}
-    )
-    one = ["1", "1", "1"]
-    manifest["version"] = 2
-    manifest["launch"]["parameters"] = [p["name"] for p in parameters][:-2]
-    manifest["before"] = [
-        {"entry": "fill", "parameters": ["map", "gain", "sq"], "grid": ["ceildiv(sq, 32)", "1", "1"],
-         "block": ["32", "1", "1"], "cluster": one, "dynamic_shared_bytes": 0},
-        {"entry": "spread", "parameters": ["map", "o", "sq"], "grid": ["ceildiv(sq, 32)", "1", "1"],
-         "block": ["32", "1", "1"], "cluster": one, "dynamic_shared_bytes": 0},
-    ]
-    manifest["workspace_bytes"] = "4 * ceildiv(sq, 32) * 32"
-    (path / "manifest.json").write_text(json.dumps(manifest))
-    index = """
-  mov.u32 %r1, %ctaid.x; mov.u32 %r2, %tid.x; mad.lo.s32 %r3, %r1, 32, %r2;
-  mul.wide.s32 %rd2, %r3, 4;"""
-    registers = "\n  .reg .b64 %rd<9>; .reg .b32 %r<9>; .reg .f32 %f<9>; .reg .b16 %h<9>; .reg .pred %p<2>;"
-    with open(path / "kernel.ptx", "a") as ptx:
-        ptx.write(f"""
-.visible .entry fill(.param .u64 map, .param .f32 gain, .param .u32 sq)
-{{{registers}
-  ld.param.u64 %rd1, [map]; ld.param.f32 %f1, [gain];{index}
-  add.s64 %rd3, %rd1, %rd2; st.global.f32 [%rd3], %f1; ret;
-}}
-.visible .entry spread(.param .u64 map, .param .u64 o, .param .u32 sq)
-{{{registers}
-  ld.param.u64 %rd1, [map]; ld.param.u64 %rd4, [o]; ld.param.u32 %r4, [sq];{index}
-  setp.ge.s32 %p1, %r3, %r4; @%p1 ret;
-  add.s64 %rd3, %rd1, %rd2; ld.global.f32 %f1, [%rd3];
-  cvt.rn.bf16.f32 %h1, %f1; mul.wide.s32 %rd5, %r3, 2; add.s64 %rd6, %rd4, %rd5;
-  st.global.b16 [%rd6], %h1; ret;
-}}
-""")
-    # Nothing of the attention itself shall run over what the two have written.
-    text = (path / "kernel.ptx").read_text()
-    first = text.index("{", text.index(".entry attention"))
-    (path / "kernel.ptx").write_text(text[: first + 1] + "\n ret;\n" + text[first + 1 :])
-    (path / "kernel.cubin").unlink(missing_ok=True)
-    manifest["files"].pop("cubin", None)
-    (path / "manifest.json").write_text(json.dumps(manifest))
-    return path
+def test_captures(tmp_path):
+    """A scalar that the score region captures is a keyword."""
+    source = ROOT / "test" / "Tools" / "Inputs" / "slope.mlir"
+    run(BUILD / "bin" / "flashc", source, "--emit=package", "-o", tmp_path / "p")
+    np.save(tmp_path / "slope.npy", np.float32(0.25))
+    run(BUILD / "bin" / "flash-run", source, f"--package={tmp_path}/p", "--chip=sm_90",
+        f"--input=slope={tmp_path}/slope.npy", f"--dump={tmp_path}")
+    q, k, v, expected = (np.load(tmp_path / f"{name}.npy") for name in ("q", "k", "v", "o"))
+    kernel = flash.load(tmp_path / "p")
+    (name,) = kernel.extra_parameters
+    assert (kernel(q, k, v, **{name: 0.25}) == expected).all()
+    assert (kernel(q, k, v, **{name: 0.5}) != expected).any()
+    with pytest.raises(flash.ArgumentError, match="expected one, as a keyword, got none"):
+        kernel(q, k, v)
 
 
 def test_launches_before_share_the_workspace(package, operands, tmp_path):
-    kernel = flash.load(write_two_launches(tmp_path / "p", package(OPEN)))
-    assert kernel.extra_parameters == ["gain"]
+    sys.path.insert(0, str(ROOT / "test" / "Tools" / "Inputs"))
+    from add_launches import add_launches
+
+    shutil.copytree(package(OPEN), tmp_path / "p")
+    add_launches(tmp_path / "p")
+    # The attention, which comes last, shall not write over what the two have.
+    ptx = tmp_path / "p" / "kernel.ptx"
+    text = ptx.read_text()
+    first = text.index("{", text.index(".entry attention")) + 1
+    ptx.write_text(text[:first] + "\n ret;\n" + text[first:])
+    kernel = flash.load(tmp_path / "p")
+    assert [launch.entry for launch in kernel.manifest.launches] == ["fill", "spread", "attention"]
     placed = [flash.DeviceArray.from_numpy(part, "bf16") for part in operands]
-    out, _ = kernel(*placed, gain=3.0)
+    out, _ = kernel(*placed)
     assert (dtypes.decode(out.numpy().ravel()[:33], "bf16") == 3.0).all()
-    with pytest.raises(flash.ArgumentError, match="'gain': expected one, as a keyword, got none"):
-        kernel(*placed)
+    # The workspace stays with the stream.
+    assert len(kernel._workspaces) == 1
+    kernel(*placed)
+    assert len(kernel._workspaces) == 1
 
 
 def test_a_race_is_an_error(package, operands, tmp_path):

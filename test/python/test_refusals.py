@@ -50,6 +50,16 @@ def test_types(kernel, operands):
     for arguments, message in cases:
         with refused(flash.ArgumentError, message):
             kernel(*arguments)
+
+    class Unexportable:
+        def __dlpack_device__(self):
+            return 1, 0
+
+        def __dlpack__(self):
+            raise BufferError("float8 is not in DLPack yet")
+
+    with refused(flash.ArgumentError, "key: expected elements of bf16 (uint16 or bfloat16), which"):
+        kernel(q, Unexportable(), v)
     wrong = flash.DeviceArray.from_numpy(q.view(np.float16), "f16")
     with refused(flash.ArgumentError, "query: expected elements of bf16"):
         kernel(wrong, k, v)

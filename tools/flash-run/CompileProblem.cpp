@@ -16,7 +16,7 @@ using namespace flash::runtime;
 
 Status flash::run::compileProblem(Problem &problem, const Options &options,
                                   const std::string &chip) {
-  if (!problem.module)
+  if (problem.package)
     return Success{};
   DiagnosticCollector diagnostics(problem.module->getContext());
   mlir::flash::CompileOptions compileOptions;

@@ -41,7 +41,7 @@ struct DeviceReport {
   std::optional<Timing> timing;
 };
 
-/// Compiles the problem's module, if it has one, for `chip`.
+/// Compiles the problem's module for `chip`, unless there is a package already.
 runtime::Status compileProblem(Problem &problem, const Options &options,
                                const std::string &chip);
 

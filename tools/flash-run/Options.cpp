@@ -30,6 +30,8 @@ What to run
                         manifest.json
   KERNEL.ptx            a compiled kernel; its manifest is KERNEL.json
   --manifest=FILE       another manifest for KERNEL.ptx
+  --package=PACKAGE     run that, compiled earlier from INPUT.mlir; what it must
+                        compute and its captures are those of INPUT.mlir
   --attention=SPEC      for example hq=8,hkv=2,sq=239,sk=77,d=64,dtype=bf16
   --sizes=K=V,...       b, hq, sq, sk where the input leaves them open (?)
   --device=NAME         emulator (default), cuda, a GPU through its driver, or
@@ -121,6 +123,8 @@ Result<bool> setOption(Options &options, const std::string &name,
     return text(options.against, "a SPEC");
   if (name == "--manifest")
     return text(options.manifest, "a file");
+  if (name == "--package")
+    return text(options.package, "a package");
   if (name == "--sizes")
     return text(options.sizes, "sizes such as b=1,sq=239");
   if (name == "--device")

@@ -27,6 +27,8 @@ struct Options {
   std::string against;
   /// The manifest of a .ptx input; beside it unless given.
   std::string manifest;
+  /// A package to run instead of compiling the .mlir input; empty for none.
+  std::string package;
   /// Values of the sizes that are dynamic in the input.
   std::string sizes;
   Device device = Device::Emulator;

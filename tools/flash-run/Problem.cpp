@@ -238,6 +238,32 @@ Result<Package> readKernel(const Options &options) {
   return package;
 }
 
+/// --level and --schedule are for the compiler.
+Status verifyNothingToCompile(const std::string &path, const Options &options) {
+  for (const auto &[option, given] :
+       {std::pair{"--level", !options.level.empty()},
+        {"--schedule", !options.schedule.empty()}})
+    if (given)
+      return Error{"'" + path + "': " + option +
+                   ": expected a .mlir file or a SPEC to compile, got a "
+                   "compiled kernel"};
+  return Success{};
+}
+
+/// The package that was compiled earlier from a .mlir input.
+Status usePackage(Problem &problem, const Options &options) {
+  if (Status status = verifyNothingToCompile(options.package, options); !status)
+    return status;
+  if (options.device == Device::Cpu)
+    return Error{"--device: expected emulator or cuda for a compiled kernel, "
+                 "got cpu"};
+  Result<Package> package = readPackage(options.package);
+  if (!package)
+    return Error{"--package: " + package.error().message};
+  problem.package = std::move(*package);
+  return Success{};
+}
+
 /// What it computes is what its manifest says or, where that has no SPEC,
 /// --against.
 Result<Problem> fromKernel(const Options &options) {
@@ -246,13 +272,8 @@ Result<Problem> fromKernel(const Options &options) {
     return package.error();
   const Manifest &manifest = package->manifest;
   std::string where = "'" + options.input + "': ";
-  for (const auto &[option, given] :
-       {std::pair{"--level", !options.level.empty()},
-        {"--schedule", !options.schedule.empty()}})
-    if (given)
-      return Error{where + option +
-                   ": expected a .mlir file or a SPEC to "
-                   "compile, got a compiled kernel"};
+  if (Status status = verifyNothingToCompile(options.input, options); !status)
+    return status.error();
   std::string attention =
       manifest.attention.empty() ? options.against : manifest.attention;
   if (attention.empty())
@@ -263,8 +284,9 @@ Result<Problem> fromKernel(const Options &options) {
     return spec.error();
   for (const Parameter &parameter : manifest.parameters)
     if (parameter.role == ParameterRole::Capture)
-      return Error{where + "parameter '" + parameter.name +
-                   "': captures need the .mlir input, not a kernel"};
+      return Error{
+          where + "parameter '" + parameter.name +
+          "': captures need the .mlir input, with --package=" + options.input};
   Result<Problem> problem = fromSpec(*spec, options);
   if (!problem)
     return problem;
@@ -297,6 +319,8 @@ Result<Problem> flash::run::makeProblem(mlir::MLIRContext *context,
       Result<AttentionSpec> spec = parseSpec("--attention", options.attention);
       if (!spec)
         return spec.error();
+      if (!options.package.empty())
+        return Error{"--package: expected together with a .mlir input"};
       Result<Problem> problem = fromSpec(*spec, options);
       if (!problem)
         return problem;
@@ -314,9 +338,15 @@ Result<Problem> flash::run::makeProblem(mlir::MLIRContext *context,
                    "got cpu"};
     if (!options.manifest.empty() && extension != ".ptx")
       return Error{"--manifest: expected together with a .ptx input"};
+    if (isKernel && !options.package.empty())
+      return Error{"--package: expected together with a .mlir input"};
     if (isKernel)
       return fromKernel(options);
-    return fromModule(context, options);
+    Result<Problem> problem = fromModule(context, options);
+    if (problem && !options.package.empty())
+      if (Status status = usePackage(*problem, options); !status)
+        return status.error();
+    return problem;
   };
   Result<Problem> problem = make();
   if (problem && !options.against.empty())

@@ -44,7 +44,6 @@ enum : CUresult {
   kInvalidContext = 201,
   kNoBinaryForGpu = 209,
   kInvalidPtx = 218,
-  kUnsupportedPtxVersion = 222,
   kInvalidHandle = 400,
   kNotFound = 500,
   kIllegalAddress = 700,
@@ -57,7 +56,6 @@ enum : CUresult {
 
 enum DeviceAttribute : int {
   kMultiprocessorCount = 16,
-  kClockRate = 13,
   kL2CacheSize = 38,
   kComputeCapabilityMajor = 75,
   kComputeCapabilityMinor = 76,

@@ -67,6 +67,7 @@ class Problem:
     def __init__(self, spec, sizes, device, seed, torch, no_torch):
         """`torch` is the module or None, `no_torch` then says why."""
         self.no_torch = no_torch
+        self.known = {}
         self.spec = spec
         self.sizes = sizes
         self.device = device
@@ -155,6 +156,7 @@ class Problem:
             self.spec.effective_scale,
             self.dtype,
             self.some_heads(heads),
+            self.known,
         )
 
     def _to_host(self, array):
