@@ -114,9 +114,8 @@ std::string flash::ladder::readMeasured(llvm::StringRef path,
   }
   for (const Level &level : levels)
     if (level.ran() && !level.measured)
-      return where +
-             "kernels: expected every level that is shown, got none of "
-             "level " +
+      return where + "kernels: expected " + problem.spec.toString() +
+             " at every level that is shown, got none at level " +
              std::to_string(level.number);
   return "";
 }
