@@ -279,9 +279,7 @@ class Event:
     def milliseconds_since(self, start):
         elapsed = c_float()
         with self.device.current():
-            self.device.driver.call(
-                "cuEventElapsedTime", byref(elapsed), start.handle, self.handle
-            )
+            self.device.driver.call("cuEventElapsedTime", byref(elapsed), start.handle, self.handle)
         return elapsed.value
 
 

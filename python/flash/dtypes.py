@@ -61,7 +61,7 @@ def accepts_dlpack(name, code, bits):
 
 
 def expected(name):
-    """"bf16 (uint16 or bfloat16)", for messages."""
+    """ "bf16 (uint16 or bfloat16)", for messages."""
     return f"{name} ({' or '.join(_TYPES[name][2])})"
 
 

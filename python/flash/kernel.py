@@ -34,7 +34,9 @@ def load(path):
     try:
         manifest = parse(read(where).decode("utf-8", errors="replace"))
     except PackageError as error:
-        raise PackageError(str(error) if "'" + where in str(error) else f"'{where}': {error}") from None
+        raise PackageError(
+            str(error) if "'" + where in str(error) else f"'{where}': {error}"
+        ) from None
     ptx_name = manifest.files.get("ptx", os.path.splitext(os.path.basename(where))[0] + ".ptx")
     ptx = read(os.path.join(directory, ptx_name))
     cubin = manifest.files.get("cubin")
@@ -138,9 +140,7 @@ class Kernel:
                     f"got {rank}"
                 )
         q, k, v = (views[self._operands[role].name].shape for role in ("query", "key", "value"))
-        sizes = {
-            "b": q[0], "hq": q[1], "sq": q[2], "d": q[3], "hkv": k[1], "sk": k[2], "dv": v[3]
-        }
+        sizes = {"b": q[0], "hq": q[1], "sq": q[2], "d": q[3], "hkv": k[1], "sk": k[2], "dv": v[3]}
         for name, size in sizes.items():
             if not 1 <= size <= _I32_MAX:
                 raise ArgumentError(f"size {name}: expected 1 to {_I32_MAX}, got {size}")

@@ -69,9 +69,7 @@ def count_pairs(spec, sizes):
     others = (spec.window, spec.prefix, spec.chunk, spec.sink)
     if all(other is None for other in others):
         return every if spec.mask == "none" else every / 2
-    return sum(
-        int(live_mask(spec, sizes, rows).sum()) for rows in _blocks(sizes["sq"])
-    )
+    return sum(int(live_mask(spec, sizes, rows).sum()) for rows in _blocks(sizes["sq"]))
 
 
 def count_flops(spec, sizes):

@@ -47,8 +47,14 @@ def package(tmp_path_factory):
         key = (spec, *options)
         if key not in made:
             made[key] = tmp_path_factory.mktemp("package") / f"p{len(made)}"
-            run(BUILD / "bin" / "flashc", f"--attention={spec}", *options, "--emit=package",
-                "-o", made[key])
+            run(
+                BUILD / "bin" / "flashc",
+                f"--attention={spec}",
+                *options,
+                "--emit=package",
+                "-o",
+                made[key],
+            )
         return made[key]
 
     return compile_
@@ -75,4 +81,6 @@ def normal(shape, dtype, seed=0):
 @pytest.fixture
 def operands():
     """q, k, v as bits, for the kernel above."""
-    return [normal(s, "bf16", i) for i, s in enumerate([(2, 4, 33, 40), (2, 2, 45, 40), (2, 2, 45, 40)])]
+    return [
+        normal(s, "bf16", i) for i, s in enumerate([(2, 4, 33, 40), (2, 2, 45, 40), (2, 2, 45, 40)])
+    ]

@@ -18,8 +18,13 @@ def bench(*arguments, fails=False):
 
 def test_end_to_end(package, tmp_path):
     levels = [package(SPEC + ",lse"), package(SPEC, "--level=8")]
-    output = bench(*levels, "--sizes=sq=40,sk=70", "--sizes=sq=64,sk=64", "--repeats=3",
-                   f"--json={tmp_path}/r.json")
+    output = bench(
+        *levels,
+        "--sizes=sq=40,sk=70",
+        "--sizes=sq=64,sk=64",
+        "--repeats=3",
+        f"--json={tmp_path}/r.json",
+    )
     assert output.count("pass") == 4
     assert "emulated: the times are the emulator's and say nothing of a GPU" in output
     assert "energy: expected a board, got the emulator" in output
@@ -38,6 +43,7 @@ def test_end_to_end(package, tmp_path):
     assert result["kernels"][0]["check"]["lse_max_abs_err"] < 1e-3
     assert result["kernels"][1]["check"]["lse_max_abs_err"] is None
     assert result["references"] == []
+    assert result["kernels"][0]["problem"] == SPEC + " at sq=40,sk=70"
 
 
 def test_a_wrong_kernel_fails(package, tmp_path):
@@ -103,10 +109,21 @@ def test_energy_arithmetic():
 
     original = energy.time
     try:
-        energy.time = type("Time", (), {"monotonic": staticmethod(lambda: board.now),
-                                        "sleep": staticmethod(lambda s: None)})
-        result = energy.measure(Contender("x", run_once, 1.0), Device(), board, idle=100.0,
-                                call_ms=10.0, seconds=1.0, trials=3, cool_down=0.0)
+        energy.time = type(
+            "Time",
+            (),
+            {"monotonic": staticmethod(lambda: board.now), "sleep": staticmethod(lambda s: None)},
+        )
+        result = energy.measure(
+            Contender("x", run_once, 1.0),
+            Device(),
+            board,
+            idle=100.0,
+            call_ms=10.0,
+            seconds=1.0,
+            trials=3,
+            cool_down=0.0,
+        )
     finally:
         energy.time = original
     assert result["energy_j_idle_subtracted"] == pytest.approx(5.0)

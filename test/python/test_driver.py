@@ -65,8 +65,20 @@ def test_arguments_by_pointers(cuda, module):
     x = flash.DeviceArray.from_numpy(np.arange(50, dtype=np.float32), "f32")
     values = c_uint64(x.memory.address), c_float(3.0), c_int(50)
     parameters = (c_void_p * 3)(*(ctypes.addressof(value) for value in values))
-    cuda("cuLaunchKernel", function(cuda, module, b"scale"), 2, 1, 1, 32, 1, 1, 0, None,
-         parameters, None)
+    cuda(
+        "cuLaunchKernel",
+        function(cuda, module, b"scale"),
+        2,
+        1,
+        1,
+        32,
+        1,
+        1,
+        0,
+        None,
+        parameters,
+        None,
+    )
     assert (x.numpy() == 3 * np.arange(50)).all()
 
 
@@ -152,7 +164,9 @@ def test_findings_fail_the_launch(cuda, module, capfd, count, error, report):
     shape = LaunchShape((2, 1, 1), (32, 1, 1), (1, 1, 1), 0)
     packed = x.memory.address.to_bytes(8, "little") + np.float32(2).tobytes()
     packed += count.to_bytes(4, "little")
-    launch = driver.PreparedLaunch(driver.device(0), function(cuda, module, b"scale"), shape, packed)
+    launch = driver.PreparedLaunch(
+        driver.device(0), function(cuda, module, b"scale"), shape, packed
+    )
     with pytest.raises(flash.CudaError, match=error):
         launch.start(0)
     assert report in capfd.readouterr().err
@@ -160,9 +174,15 @@ def test_findings_fail_the_launch(cuda, module, capfd, count, error, report):
 
 def test_use_after_free(cuda, module, capfd):
     x = flash.DeviceArray.from_numpy(np.ones(32, np.float32), "f32")
-    packed = x.memory.address.to_bytes(8, "little") + np.float32(2).tobytes() + (32).to_bytes(4, "little")
+    packed = (
+        x.memory.address.to_bytes(8, "little")
+        + np.float32(2).tobytes()
+        + (32).to_bytes(4, "little")
+    )
     shape = LaunchShape((1, 1, 1), (32, 1, 1), (1, 1, 1), 0)
-    launch = driver.PreparedLaunch(driver.device(0), function(cuda, module, b"scale"), shape, packed)
+    launch = driver.PreparedLaunch(
+        driver.device(0), function(cuda, module, b"scale"), shape, packed
+    )
     launch.start(0)
     del x
     with pytest.raises(flash.CudaError, match="CUDA_ERROR_ILLEGAL_ADDRESS"):
@@ -195,6 +215,11 @@ def test_found_by_the_loaders_path(package):
         f"flash.load({str(package(OPEN))!r})(q, q[:, :1], q[:, :1])\n"
         "print(flash.driver.device(0).name)\n"
     )
-    output = run(sys.executable, "-c", program, FLASH_CUDA_DRIVER="",
-                 LD_LIBRARY_PATH=str(BUILD / "lib" / "emulated-driver"))
+    output = run(
+        sys.executable,
+        "-c",
+        program,
+        FLASH_CUDA_DRIVER="",
+        LD_LIBRARY_PATH=str(BUILD / "lib" / "emulated-driver"),
+    )
     assert output == "Flash emulator of sm_90\n"

@@ -28,10 +28,14 @@ def test_eight_bits_round_trip(name, greatest):
 def test_eight_bits_known_values():
     # OCP 8-bit floating point: smallest subnormals, one, 1.5.
     assert dtypes.decode(np.array([1, 0x38, 0x3C, 0x7F], np.uint8), "e4m3").tolist()[:3] == [
-        2.0**-9, 1.0, 1.5
+        2.0**-9,
+        1.0,
+        1.5,
     ]
     assert dtypes.decode(np.array([1, 0x3C, 0x3E], np.uint8), "e5m2").tolist() == [
-        2.0**-16, 1.0, 1.5
+        2.0**-16,
+        1.0,
+        1.5,
     ]
 
 

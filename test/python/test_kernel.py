@@ -47,8 +47,13 @@ def test_numpy(kernel, operands):
 
 def test_same_bits_as_flash_run(package, tmp_path):
     path = package(OPEN)
-    run(BUILD / "bin" / "flash-run", path, "--sizes=b=2,hq=4,sq=33,sk=45", "--chip=sm_90",
-        f"--dump={tmp_path}")
+    run(
+        BUILD / "bin" / "flash-run",
+        path,
+        "--sizes=b=2,hq=4,sq=33,sk=45",
+        "--chip=sm_90",
+        f"--dump={tmp_path}",
+    )
     q, k, v, o, lse = (np.load(tmp_path / f"{name}.npy") for name in ("q", "k", "v", "o", "lse"))
     out, out_lse = flash.load(path / "manifest.json")(q, k, v)
     assert (out == o).all() and (out_lse == lse).all()
@@ -67,7 +72,9 @@ def test_results_into_given_arrays(kernel, operands):
 
 def test_strided_host_inputs(kernel, operands):
     expected, _ = kernel(*operands)
-    strided = [np.ascontiguousarray(part.transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3) for part in operands]
+    strided = [
+        np.ascontiguousarray(part.transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3) for part in operands
+    ]
     out, _ = kernel(*strided)
     assert (out == expected).all()
 
@@ -175,7 +182,9 @@ def test_dlpack_host_arrays(kernel, operands):
         def __dlpack_device__(self):
             return self.bits.__dlpack_device__()
 
-    out, _ = kernel(*[Foreign(part.transpose(0, 2, 1, 3).copy().transpose(0, 2, 1, 3)) for part in operands])
+    out, _ = kernel(
+        *[Foreign(part.transpose(0, 2, 1, 3).copy().transpose(0, 2, 1, 3)) for part in operands]
+    )
     assert (out == kernel(*operands)[0]).all()
 
 
@@ -199,8 +208,14 @@ def test_captures(tmp_path):
     source = ROOT / "test" / "Tools" / "Inputs" / "slope.mlir"
     run(BUILD / "bin" / "flashc", source, "--emit=package", "-o", tmp_path / "p")
     np.save(tmp_path / "slope.npy", np.float32(0.25))
-    run(BUILD / "bin" / "flash-run", source, f"--package={tmp_path}/p", "--chip=sm_90",
-        f"--input=slope={tmp_path}/slope.npy", f"--dump={tmp_path}")
+    run(
+        BUILD / "bin" / "flash-run",
+        source,
+        f"--package={tmp_path}/p",
+        "--chip=sm_90",
+        f"--input=slope={tmp_path}/slope.npy",
+        f"--dump={tmp_path}",
+    )
     q, k, v, expected = (np.load(tmp_path / f"{name}.npy") for name in ("q", "k", "v", "o"))
     kernel = flash.load(tmp_path / "p")
     (name,) = kernel.extra_parameters
@@ -250,8 +265,19 @@ def test_installs_and_runs_elsewhere(package, operands, tmp_path):
     copy = tmp_path / "python"
     shutil.copytree(ROOT / "python", copy, ignore=shutil.ignore_patterns("__pycache__"))
     site = tmp_path / "site"
-    run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index",
-        "--no-build-isolation", "--target", site, copy)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "--target",
+        site,
+        copy,
+    )
     np.savez(tmp_path / "in.npz", *operands)
     program = (
         "import numpy, flash, flash.bench.__main__, os\n"
@@ -260,8 +286,14 @@ def test_installs_and_runs_elsewhere(package, operands, tmp_path):
         f"out, lse = flash.load({str(package(OPEN))!r})(*(arrays[n] for n in arrays.files))\n"
         f"numpy.save({str(tmp_path / 'out.npy')!r}, out)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path,
-                          env={"PYTHONPATH": os.pathsep.join([str(site), OWN_PATH]), "PATH": "/usr/bin:/bin",
-                               "FLASH_CUDA_DRIVER": str(BUILD / "lib/emulated-driver/libcuda.so.1")})
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={
+            "PYTHONPATH": os.pathsep.join([str(site), OWN_PATH]),
+            "PATH": "/usr/bin:/bin",
+            "FLASH_CUDA_DRIVER": str(BUILD / "lib/emulated-driver/libcuda.so.1"),
+        },
+    )
     assert done.returncode == 0
     assert (np.load(tmp_path / "out.npy") == flash.load(package(OPEN))(*operands)[0]).all()

@@ -17,8 +17,13 @@ def result(tmp_path_factory):
 
     def make(text):
         directory = tmp_path_factory.mktemp("dump")
-        run(BUILD / "bin" / "flash-run", f"--attention={text}", "--device=cpu", "--seed=5",
-            f"--dump={directory}")
+        run(
+            BUILD / "bin" / "flash-run",
+            f"--attention={text}",
+            "--device=cpu",
+            "--seed=5",
+            f"--dump={directory}",
+        )
         arrays = [np.load(directory / f"{name}.npy") for name in ("o", "lse", "q", "k", "v")]
         spec = spec_.parse(text)
         return arrays, spec

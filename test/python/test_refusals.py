@@ -42,10 +42,22 @@ def test_shapes(kernel, operands):
 def test_types(kernel, operands):
     q, k, v = operands
     cases = [
-        ((q.astype(np.float32), k, v), "query: expected elements of bf16 (uint16 or bfloat16), got float32"),
-        ((q, k.view(np.int16), v), "key: expected elements of bf16 (uint16 or bfloat16), got int16"),
-        ((q, k, v.tolist()), "value: expected an array of numpy, torch, cupy or another library with DLPack, got list"),
-        ((q, k, v, None, np.zeros((2, 4, 33))), "lse: expected elements of f32 (float32), got float64"),
+        (
+            (q.astype(np.float32), k, v),
+            "query: expected elements of bf16 (uint16 or bfloat16), got float32",
+        ),
+        (
+            (q, k.view(np.int16), v),
+            "key: expected elements of bf16 (uint16 or bfloat16), got int16",
+        ),
+        (
+            (q, k, v.tolist()),
+            "value: expected an array of numpy, torch, cupy or another library with DLPack, got list",
+        ),
+        (
+            (q, k, v, None, np.zeros((2, 4, 33))),
+            "lse: expected elements of f32 (float32), got float64",
+        ),
     ]
     for arguments, message in cases:
         with refused(flash.ArgumentError, message):
@@ -68,7 +80,9 @@ def test_types(kernel, operands):
 def test_arguments(package, kernel, operands):
     with refused(flash.ArgumentError, "scale: expected a positive number"):
         kernel(*operands, scale=-1.0)
-    with refused(flash.ArgumentError, "'bias': expected a capture of the kernel (none), got another"):
+    with refused(
+        flash.ArgumentError, "'bias': expected a capture of the kernel (none), got another"
+    ):
         kernel(*operands, bias=operands[0])
     read_only = np.zeros_like(operands[0])
     read_only.flags.writeable = False
@@ -78,7 +92,9 @@ def test_arguments(package, kernel, operands):
     q, k, v = (normal((1, 1, s, 64), "f16") for s in (20, 30, 30))
     with refused(flash.ArgumentError, "lse: expected none, as the kernel computes none"):
         plain(q, k, v, lse=np.zeros((1, 1, 20), np.float32))
-    with refused(flash.ArgumentError, "size sk: expected 30, for which the kernel was compiled, got 29"):
+    with refused(
+        flash.ArgumentError, "size sk: expected 30, for which the kernel was compiled, got 29"
+    ):
         plain(q, k[:, :, :29], v[:, :, :29])
 
 
@@ -94,18 +110,17 @@ def test_alignment(package, tmp_path):
     k, v = (flash.DeviceArray.from_numpy(normal((1, 2, 30, 40), "f16"), "f16") for _ in range(2))
     from test_kernel import Strided
 
-    base = flash.DeviceArray((4000,), "f16")
-    cases = [
-        ((1640, 820, 41, 1), 0, "query: expected the stride of dimension 0 to be a multiple of 16 bytes, got 1640"),
-        ((1760, 880, 44, 1), 0, "query: expected the stride of dimension 2 to be a multiple of 16 bytes, got 44 elements"),
+    base = flash.DeviceArray.from_numpy(np.zeros(4000, np.float16), "f16")
+    for strides, offset, message in [
+        ((1760, 880, 44, 1), 0, "query: expected the stride of dimension 2 to be a multiple of 16"),
+        ((1600, 804, 40, 1), 0, "query: expected the stride of dimension 1 to be a multiple of 16"),
         ((1600, 800, 40, 1), 2, "query: expected a base aligned to 16 bytes, got address"),
         ((1600, 40, 80, 2), 0, "query: expected an innermost stride of 1, got 2"),
-    ]
-    for strides, offset, message in cases[1:]:
+    ]:
         with refused(flash.ArgumentError, message):
             kernel(Strided(base, (1, 2, 20, 40), strides, offset), k, v)
-    with refused(flash.ArgumentError, cases[0][2][:40]):
-        kernel(Strided(base, (1, 2, 20, 40), (1640, 820, 41, 1), 0), k, v)
+    # The stride of a dimension of size 1 is never stepped along.
+    kernel(Strided(base, (1, 2, 20, 40), (1601, 800, 40, 1), 0), k, v)
 
 
 @pytest.mark.parametrize(
@@ -115,10 +130,22 @@ def test_alignment(package, tmp_path):
         (lambda m: m.pop("entry"), "manifest: missing member 'entry'"),
         (lambda m: m.update(chip=80), "manifest: chip: expected str, got 80"),
         (lambda m: m["launch"].pop("grid"), "manifest launch: missing member 'grid'"),
-        (lambda m: m["parameters"][0].update(kind="u8"), "manifest parameter 0: kind: expected one of pointer, i32, i64, f32, got 'u8'"),
-        (lambda m: m.update(attention="sq=1,sk=1"), "attention: expected a SPEC, got 'sq=1,sk=1': d is missing"),
-        (lambda m: m["launch"].update(parameters=["x"]), "manifest launch of 'attention': expected names of parameters, got 'x'"),
-        (lambda m: m.update(files={"ptx": "../x"}), "manifest: files: expected the name of a file beside the manifest, got '../x'"),
+        (
+            lambda m: m["parameters"][0].update(kind="u8"),
+            "manifest parameter 0: kind: expected one of pointer, i32, i64, f32, got 'u8'",
+        ),
+        (
+            lambda m: m.update(attention="sq=1,sk=1"),
+            "attention: expected a SPEC, got 'sq=1,sk=1': d is missing",
+        ),
+        (
+            lambda m: m["launch"].update(parameters=["x"]),
+            "manifest launch of 'attention': expected names of parameters, got 'x'",
+        ),
+        (
+            lambda m: m.update(files={"ptx": "../x"}),
+            "manifest: files: expected the name of a file beside the manifest, got '../x'",
+        ),
     ],
 )
 def test_manifests(package, tmp_path, change, message):
@@ -139,7 +166,9 @@ def test_files(package, tmp_path):
     with refused(flash.PackageError, f"cannot read '{tmp_path}/p/kernel.ptx'"):
         flash.load(tmp_path / "p")
     (tmp_path / "p" / "manifest.json").write_text("{")
-    with refused(flash.PackageError, f"'{tmp_path}/p/manifest.json': manifest: expected well-formed JSON"):
+    with refused(
+        flash.PackageError, f"'{tmp_path}/p/manifest.json': manifest: expected well-formed JSON"
+    ):
         flash.load(tmp_path / "p")
 
 
@@ -157,15 +186,32 @@ except flash.CudaError as error:
 @pytest.mark.parametrize(
     "environment, message",
     [
-        ({"FLASH_CUDA_DRIVER": "/none.so"}, "CUDA driver: cannot open the one that FLASH_CUDA_DRIVER names: /none.so"),
-        ({"FLASH_CUDA_DRIVER": "libm.so.6"}, "CUDA driver: expected the entry point cuInit, got a library without it"),
-        ({"FLASH_EMULATED_CHIP": "nonsense"}, "cuInit: CUDA_ERROR_INVALID_VALUE (invalid argument)"),
-        ({"FLASH_EMULATED_CHIP": "sm_80"}, "compute capability: expected 8.9 or higher, as the package is for sm_89, got 8.0 (Flash emulator of sm_80)"),
-        ({"FLASH_EMULATED_MEMORY": "3000"}, "cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY (out of memory): 5280 bytes"),
+        (
+            {"FLASH_CUDA_DRIVER": "/none.so"},
+            "CUDA driver: cannot open the one that FLASH_CUDA_DRIVER names: /none.so",
+        ),
+        (
+            {"FLASH_CUDA_DRIVER": "libm.so.6"},
+            "CUDA driver: expected the entry point cuInit, got a library without it",
+        ),
+        (
+            {"FLASH_EMULATED_CHIP": "nonsense"},
+            "cuInit: CUDA_ERROR_INVALID_VALUE (invalid argument)",
+        ),
+        (
+            {"FLASH_EMULATED_CHIP": "sm_80"},
+            "compute capability: expected 8.9 or higher, as the package is for sm_89, got 8.0 (Flash emulator of sm_80)",
+        ),
+        (
+            {"FLASH_EMULATED_MEMORY": "3000"},
+            "cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY (out of memory): 5280 bytes",
+        ),
     ],
 )
 def test_driver(package, environment, message):
-    output = run(sys.executable, "-c", CALL, package(OPEN, "--chip=sm_89"), fails=True, **environment)
+    output = run(
+        sys.executable, "-c", CALL, package(OPEN, "--chip=sm_89"), fails=True, **environment
+    )
     assert message in output
 
 
@@ -179,7 +225,10 @@ def test_driver_errors_of_a_package(package, operands, tmp_path):
 
     with refused(flash.CudaError, "kernel 'other': cuModuleGetFunction: CUDA_ERROR_NOT_FOUND"):
         changed("entry", "manifest.json", '"entry": "attention"', '"entry": "other"')(*operands)
-    with refused(flash.CudaError, "cuModuleLoadDataEx: CUDA_ERROR_INVALID_PTX (a PTX JIT compilation failed): line"):
+    with refused(
+        flash.CudaError,
+        "cuModuleLoadDataEx: CUDA_ERROR_INVALID_PTX (a PTX JIT compilation failed): line",
+    ):
         changed("ptx", "kernel.ptx", "mma.sync.aligned", "mma.sink.aligned")(*operands)
     with refused(flash.CudaError, "shared memory: kernel 'attention' takes 300000 bytes per CTA"):
         kernel = changed("shared", "kernel.ptx", ".version", ".version")

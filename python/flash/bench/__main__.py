@@ -40,17 +40,28 @@ def parse_arguments(arguments):
         metavar="K=V,...",
         help="b, hq, sq, sk where the packages leave them open; may be given several times",
     )
-    add("--check-heads", type=int, default=4, metavar="N",
-        help="heads compared with the reference, spread over all (4; 0: all)")
+    add(
+        "--check-heads",
+        type=int,
+        default=4,
+        metavar="N",
+        help="heads compared with the reference, spread over all (4; 0: all)",
+    )
     add("--no-check", action="store_true", help="compare nothing")
     add("--repeats", type=int, metavar="N", help="calls timed (100; emulated: 1)")
     add("--warm-up", type=int, metavar="N", help="calls before that (20; emulated: 0)")
     add("--no-torch", action="store_true", help="leave torch's attention and matmul out")
-    add("--energy-seconds", type=float, default=3.0, metavar="S",
-        help="length of an energy trial (3; 0: no energy)")
+    add(
+        "--energy-seconds",
+        type=float,
+        default=3.0,
+        metavar="S",
+        help="length of an energy trial (3; 0: no energy)",
+    )
     add("--trials", type=int, default=3, metavar="N", help="energy trials (3)")
-    add("--cool-down", type=float, default=2.0, metavar="S",
-        help="pause before an energy trial (2)")
+    add(
+        "--cool-down", type=float, default=2.0, metavar="S", help="pause before an energy trial (2)"
+    )
     add("--seed", type=int, default=0, metavar="N", help="of the inputs (0)")
     add("--json", metavar="FILE", help="write the result there")
     add("--plot", metavar="FILE", help="draw it there; needs matplotlib")
@@ -129,9 +140,7 @@ class Bench:
     def run_problem(self, group, given, result):
         spec = group[0][1].manifest.spec
         sizes = choose_sizes(spec, given, self.device.is_emulated)
-        problem = Problem(
-            spec, sizes, self.device, self.options.seed, self.torch, self.no_torch
-        )
+        problem = Problem(spec, sizes, self.device, self.options.seed, self.torch, self.no_torch)
         packages = [problem.package(kernel, name) for name, kernel in group]
         if not self.options.no_check:
             for contender in progress(packages, "checking"):
@@ -140,20 +149,18 @@ class Bench:
         self.missing.update(missing)
         matmul = problem.matmul()
         contenders = packages + references + ([matmul] if matmul else [])
-        times = timing.measure(
-            contenders, self.device, self.warm_up, self.repeats, progress
-        )
-        title = f"{inputs_of(group[0][1])}: {describe(sizes)}"
+        times = timing.measure(contenders, self.device, self.warm_up, self.repeats, progress)
+        title = describe(inputs_of(group[0][1]), spec, sizes)
         rows = [self.entry(contender, times, title, spec, sizes) for contender in contenders]
-        best = min((row["median_ms"] for row in rows[len(packages):len(packages) + len(references)]),
-                   default=None)
+        best = min(
+            (row["median_ms"] for row in rows[len(packages) : len(packages) + len(references)]),
+            default=None,
+        )
         for row in rows:
-            row["percent_of_matmul"] = (
-                100 * row["tflops"] / rows[-1]["tflops"] if matmul else None
-            )
+            row["percent_of_matmul"] = 100 * row["tflops"] / rows[-1]["tflops"] if matmul else None
             row["speedup_over_best_torch"] = best / row["median_ms"] if best else None
         result["kernels"] += rows[: len(packages)]
-        result["references"] += rows[len(packages):]
+        result["references"] += rows[len(packages) :]
         print_table(title, rows, self.device.is_emulated)
 
     def entry(self, contender, times, title, spec, sizes):

@@ -57,8 +57,10 @@ def choose_sizes(spec, given, emulated):
     return sizes
 
 
-def describe(sizes):
-    return " ".join(f"{name}={size}" for name, size in sizes.items())
+def describe(text, spec, sizes):
+    """The SPEC, and the sizes that it leaves open."""
+    chosen = [f"{name}={sizes[name]}" for name, size in spec.sizes.items() if size is None]
+    return f"{text} at {','.join(chosen)}" if chosen else text
 
 
 class Problem:
@@ -112,7 +114,7 @@ class Problem:
         }
         return getattr(self.torch, names[self.dtype])
 
-    #===-- Packages ------------------------------------------------------===#
+    # ===-- Packages ------------------------------------------------------===#
 
     def package(self, kernel, name):
         """A package as a contender; its first result stays in `out` and `lse`."""
@@ -177,7 +179,7 @@ class Problem:
         picks = np.unique(np.linspace(0, len(every) - 1, most).round().astype(int))
         return [every[i] for i in picks]
 
-    #===-- torch ---------------------------------------------------------===#
+    # ===-- torch ---------------------------------------------------------===#
 
     def torch_backends(self):
         """(contenders, {name: why there is none}) of torch's attention."""
