@@ -83,7 +83,7 @@ def measure(contender, device, board, idle, call_ms, seconds, trials, cool_down)
         contender.run(0)
         device.synchronize()
         start, first = board.tick()
-        while time.monotonic() - start < seconds:
+        while calls == 0 or time.monotonic() - start < seconds:
             for i in range(batch):
                 contender.run(calls + i)
             device.synchronize()
