@@ -56,9 +56,11 @@ void addTilePasses(OpPassManager &manager) {
   kernels.addPass(flash_tile::createFlashTileStageBuffers());
   kernels.addPass(flash_tile::createFlashTilePipeline());
   kernels.addPass(flash_tile::createFlashTileSplitBands());
+  kernels.addPass(flash_tile::createFlashTileStageOperands());
   kernels.addPass(createCanonicalizerPass());
   kernels.addPass(createCSEPass());
   kernels.addPass(flash_tile::createFlashTileAssignLayouts());
+  kernels.addPass(flash_tile::createFlashTileStageReductions());
   kernels.addPass(flash_tile::createFlashTilePermuteRegisters());
   kernels.addPass(flash_tile::createFlashTilePlanShared());
 }

@@ -81,10 +81,15 @@ static LogicalResult checkOperands(AttentionOp op) {
        {std::pair<StringRef, Value>{"query", op.getQuery()},
         {"value", op.getValue()}}) {
     auto type = cast<ShapedType>(value.getType());
-    if (!isa<Float16Type, BFloat16Type>(type.getElementType()))
+    ScheduleAttr schedule = op.getScheduleAttr();
+    const bool onFma = schedule && schedule.getQk() == MathUnit::fma &&
+                       schedule.getPv() == MathUnit::fma;
+    if (!isa<Float16Type, BFloat16Type>(type.getElementType()) &&
+        !(onFma && type.getElementType().isF32()))
       return op.emitOpError()
-             << role << " element type: expected f16 or bf16 (others are not "
-             << "yet lowered), got " << type.getElementType();
+             << role << " element type: expected f16 or bf16"
+             << (onFma ? " or f32" : "")
+             << " (others are not yet lowered), got " << type.getElementType();
     int64_t dim = type.getDimSize(3);
     if (dim % 8 != 0 || dim > 256)
       return op.emitOpError()

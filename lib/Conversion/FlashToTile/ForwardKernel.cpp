@@ -27,6 +27,9 @@
 //
 //   O = (O * l_old * alpha + P V) / l_new
 //
+// With softmax = two_pass nothing is carried that later keys could change: a
+// first loop finds the maximum, a second one computes the scores again.
+//
 //===----------------------------------------------------------------------===//
 
 #include "ForwardKernel.h"
@@ -122,8 +125,17 @@ private:
     return arith::TruncFOp::create(b, tile(type.getShape(), element), value);
   }
 
-  // The loop.
+  // The loops.
+  scf::ForOp createLoop(ValueRange initial);
   LogicalResult buildLoop();
+  LogicalResult buildTwoLoops();
+  bool isTwoPass() { return schedule.getSoftmax() == SoftmaxKind::two_pass; }
+  Value buildFirstKey(Value iteration);
+  /// The scores of the tile of keys from `firstKey` on, masked.
+  FailureOr<Value> buildTileScores(Value iteration, Value firstKey);
+  Value guardMaximum(Value maximum);
+  Value buildExponent(Value scores, Value reference);
+  Value buildOutput(Value rounded, Value firstKey, Value accumulator);
   FailureOr<SoftmaxState> buildIteration(Value iteration, SoftmaxState state);
   FailureOr<Value> buildScores(Value keys, Value firstKey);
   /// The scores with masked ones at -inf.
@@ -216,11 +228,8 @@ FailureOr<Value> ForwardKernelBuilder::unlessFull(
   return branch.getResult(0);
 }
 
-FailureOr<SoftmaxState>
-ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
-  Value tileNumber = tiles->buildTileNumber(b, iteration);
-  Value firstKey = arith::MulIOp::create(b, tileNumber, index(tileK));
-
+FailureOr<Value> ForwardKernelBuilder::buildTileScores(Value iteration,
+                                                       Value firstKey) {
   Value keyTile =
       load(operands.key, {frame.batch, frame.keyHead, firstKey, frame.zero},
            {tileK, op.getHeadDim()});
@@ -229,38 +238,71 @@ ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
     return failure();
   isFull =
       schedule.getSplitBands() ? tiles->buildIsFull(b, iteration) : Value();
-  FailureOr<Value> masked =
-      unlessFull(*scores, [&] { return buildMasked(*scores, firstKey); });
-  if (failed(masked))
-    return failure();
+  return unlessFull(*scores, [&] { return buildMasked(*scores, firstKey); });
+}
 
-  // Row maximum. A row whose keys are all masked so far has -inf; 0 in its
-  // place makes every exponent below -inf and nothing NaN. Full tiles have
-  // finite maxima, but a score region may yield -inf anywhere.
-  Value tileMaximum = reduce(flash_tile::ReduceKind::max, *masked);
-  Value maximum = arith::MaxNumFOp::create(b, state.maximum, tileMaximum);
-  auto guardMaximum = [&]() -> FailureOr<Value> {
-    Value lowest = full({tileQ}, -std::numeric_limits<double>::infinity());
-    Value isDead =
-        arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, maximum, lowest);
-    return arith::SelectOp::create(b, isDead, full({tileQ}, 0.0), maximum)
-        .getResult();
-  };
-  Value reference = op.hasScoreRegion() ? *guardMaximum()
-                                        : *unlessFull(maximum, guardMaximum);
+/// A row whose keys are all masked so far has the maximum -inf; 0 in its place
+/// makes every exponent below -inf and nothing NaN.
+Value ForwardKernelBuilder::guardMaximum(Value maximum) {
+  Value lowest = full({tileQ}, -std::numeric_limits<double>::infinity());
+  Value isDead =
+      arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, maximum, lowest);
+  return arith::SelectOp::create(b, isDead, full({tileQ}, 0.0), maximum);
+}
 
-  Value exponent, rescale;
+/// The argument of exp2 for a tile of scores relative to a value of each row.
+Value ForwardKernelBuilder::buildExponent(Value scores, Value reference) {
+  Value exponent;
   if (natural) {
-    exponent = arith::SubFOp::create(b, *masked, expand(reference, tileK));
+    exponent = arith::SubFOp::create(b, scores, expand(reference, tileK));
     exponent = arith::MulFOp::create(b, exponent, factorTile);
-    rescale = arith::SubFOp::create(b, state.maximum, reference);
-    rescale = arith::MulFOp::create(b, rescale, factorRow);
   } else {
     Value shift = arith::MulFOp::create(b, reference, factorRow);
     Value negated = arith::NegFOp::create(b, shift);
     exponent =
-        math::FmaOp::create(b, *masked, factorTile, expand(negated, tileK));
-    rescale = math::FmaOp::create(b, state.maximum, factorRow, negated);
+        math::FmaOp::create(b, scores, factorTile, expand(negated, tileK));
+  }
+  return exponent;
+}
+
+/// accumulator + P V for the tile of keys from `firstKey` on, P rounded.
+Value ForwardKernelBuilder::buildOutput(Value rounded, Value firstKey,
+                                        Value accumulator) {
+  Value valueTile = load(
+      operands.value, {frame.batch, frame.keyHead, firstKey, frame.firstColumn},
+      {tileK, tileV});
+  return dot(rounded, valueTile, accumulator, /*transposeB=*/false,
+             schedule.getPv());
+}
+
+Value ForwardKernelBuilder::buildFirstKey(Value iteration) {
+  Value tileNumber = tiles->buildTileNumber(b, iteration);
+  return arith::MulIOp::create(b, tileNumber, index(tileK));
+}
+
+FailureOr<SoftmaxState>
+ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
+  Value firstKey = buildFirstKey(iteration);
+  FailureOr<Value> masked = buildTileScores(iteration, firstKey);
+  if (failed(masked))
+    return failure();
+
+  // Full tiles have finite maxima, but a score region may yield -inf anywhere.
+  Value tileMaximum = reduce(flash_tile::ReduceKind::max, *masked);
+  Value maximum = arith::MaxNumFOp::create(b, state.maximum, tileMaximum);
+  auto guard = [&]() -> FailureOr<Value> { return guardMaximum(maximum); };
+  Value reference =
+      op.hasScoreRegion() ? *guard() : *unlessFull(maximum, guard);
+
+  Value exponent = buildExponent(*masked, reference);
+  Value rescale;
+  if (natural) {
+    rescale = arith::SubFOp::create(b, state.maximum, reference);
+    rescale = arith::MulFOp::create(b, rescale, factorRow);
+  } else {
+    Value shift = arith::MulFOp::create(b, reference, factorRow);
+    rescale = math::FmaOp::create(b, state.maximum, factorRow,
+                                  arith::NegFOp::create(b, shift));
   }
   Value probabilities = math::Exp2Op::create(b, exponent);
   rescale = math::Exp2Op::create(b, rescale);
@@ -278,22 +320,15 @@ ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
   Value rounded = round(probabilities, operands.value);
   Value rescaled =
       arith::MulFOp::create(b, state.accumulator, expand(factor, tileV));
-  Value valueTile = load(
-      operands.value, {frame.batch, frame.keyHead, firstKey, frame.firstColumn},
-      {tileK, tileV});
-  next.accumulator =
-      dot(rounded, valueTile, rescaled, /*transposeB=*/false, schedule.getPv());
+  next.accumulator = buildOutput(rounded, firstKey, rescaled);
   if (!schedule.getDeferNormalisation())
     next.accumulator = arith::MulFOp::create(
         b, next.accumulator, expand(invertSum(next.sum), tileV));
   return next;
 }
 
-LogicalResult ForwardKernelBuilder::buildLoop() {
-  SmallVector<Value> initial{
-      full({tileQ, tileV}, 0.0),
-      full({tileQ}, -std::numeric_limits<double>::infinity()),
-      full({tileQ}, 0.0)};
+/// A loop over the tiles of keys that carries `initial`.
+scf::ForOp ForwardKernelBuilder::createLoop(ValueRange initial) {
   auto loop = scf::ForOp::create(b, frame.zero, tiles->getIterations(),
                                  index(1), initial);
   loop->setDiscardableAttr("flash_tile.pipeline", b.getUnitAttr());
@@ -301,6 +336,15 @@ LogicalResult ForwardKernelBuilder::buildLoop() {
   loop->setDiscardableAttr(tiles->isAllFull() ? "flash_tile.never_ragged"
                                               : "flash_tile.first_ragged",
                            b.getUnitAttr());
+  return loop;
+}
+
+LogicalResult ForwardKernelBuilder::buildLoop() {
+  SmallVector<Value> initial{
+      full({tileQ, tileV}, 0.0),
+      full({tileQ}, -std::numeric_limits<double>::infinity()),
+      full({tileQ}, 0.0)};
+  scf::ForOp loop = createLoop(initial);
   frame.enter(loop);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
@@ -313,6 +357,49 @@ LogicalResult ForwardKernelBuilder::buildLoop() {
   scf::YieldOp::create(b,
                        ValueRange{next->accumulator, next->maximum, next->sum});
   result = {loop.getResult(0), loop.getResult(1), loop.getResult(2)};
+  return success();
+}
+
+/// The maximum of each row in one loop, then sum and output in another, which
+/// computes the scores again.
+LogicalResult ForwardKernelBuilder::buildTwoLoops() {
+  Value lowest = full({tileQ}, -std::numeric_limits<double>::infinity());
+  scf::ForOp first = createLoop(lowest);
+  frame.enter(first);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(first.getBody());
+    Value iteration = first.getInductionVar();
+    FailureOr<Value> masked =
+        buildTileScores(iteration, buildFirstKey(iteration));
+    if (failed(masked))
+      return failure();
+    Value tileMaximum = reduce(flash_tile::ReduceKind::max, *masked);
+    Value maximum =
+        arith::MaxNumFOp::create(b, first.getRegionIterArg(0), tileMaximum);
+    scf::YieldOp::create(b, maximum);
+  }
+  result.maximum = first.getResult(0);
+  Value reference = mayBeDead() ? guardMaximum(result.maximum) : result.maximum;
+
+  scf::ForOp second =
+      createLoop({full({tileQ, tileV}, 0.0), full({tileQ}, 0.0)});
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(second.getBody());
+  Value iteration = second.getInductionVar();
+  Value firstKey = buildFirstKey(iteration);
+  FailureOr<Value> masked = buildTileScores(iteration, firstKey);
+  if (failed(masked))
+    return failure();
+  Value probabilities =
+      math::Exp2Op::create(b, buildExponent(*masked, reference));
+  Value tileSum = reduce(flash_tile::ReduceKind::add, probabilities);
+  Value sum = arith::AddFOp::create(b, second.getRegionIterArg(1), tileSum);
+  Value accumulator = buildOutput(round(probabilities, operands.value),
+                                  firstKey, second.getRegionIterArg(0));
+  scf::YieldOp::create(b, ValueRange{accumulator, sum});
+  result.accumulator = second.getResult(0);
+  result.sum = second.getResult(1);
   return success();
 }
 
@@ -334,7 +421,7 @@ Value ForwardKernelBuilder::invertSum(Value sum) {
 /// O and the log-sum-exp; 0 and -inf where no key was seen.
 void ForwardKernelBuilder::buildEpilogue() {
   Value output = result.accumulator;
-  if (schedule.getDeferNormalisation())
+  if (schedule.getDeferNormalisation() || isTwoPass())
     output =
         arith::MulFOp::create(b, output, expand(invertSum(result.sum), tileV));
   flash_tile::StoreOp::create(
@@ -385,7 +472,7 @@ LogicalResult ForwardKernelBuilder::build() {
   queryTile = load(operands.query,
                    {frame.batch, frame.head, frame.firstQuery, frame.zero},
                    {tileQ, op.getHeadDim()});
-  if (failed(buildLoop()))
+  if (failed(isTwoPass() ? buildTwoLoops() : buildLoop()))
     return failure();
   buildEpilogue();
   gpu::ReturnOp::create(b);

@@ -163,6 +163,56 @@ SmallVector<unsigned> Distribution::laneBitsAlong(unsigned dim) const {
   return bits;
 }
 
+Value Distribution::partOf(OpBuilder &b, Location loc, const ThreadIds &ids,
+                           unsigned dim, int64_t &parts) const {
+  parts = 1;
+  Value number;
+  auto append = [&](Value digit, int64_t count) {
+    if (parts > 1)
+      digit = arith::MulIOp::create(b, loc, digit, i32Constant(b, loc, parts));
+    number = addI32(b, loc, number, digit);
+    parts *= count;
+  };
+  for (auto [bits, bases] :
+       {std::pair(ids.lane, layout.getLaneBases()),
+        std::pair(ids.warp, layout.getWarpBases())})
+    for (unsigned bit = 0; bit < bases.size() / layoutRank; ++bit) {
+      if (bases[bit * layoutRank + dim] == 0)
+        continue;
+      Value digit =
+          arith::ShRUIOp::create(b, loc, bits, i32Constant(b, loc, bit));
+      append(arith::AndIOp::create(b, loc, digit, i32Constant(b, loc, 1)), 2);
+    }
+  ArrayRef<int64_t> repeats = layout.getWarpRepeats();
+  Value rest = ids.warp;
+  if (!repeats.empty())
+    rest = arith::ShRUIOp::create(
+        b, loc, rest,
+        i32Constant(b, loc, layout.getWarpBases().size() / layoutRank));
+  for (unsigned i = 0; i < repeats.size(); i += 1 + layoutRank) {
+    Value count = i32Constant(b, loc, repeats[i]);
+    if (repeats[i + 1 + dim] != 0)
+      append(arith::RemUIOp::create(b, loc, rest, count), repeats[i]);
+    rest = arith::DivUIOp::create(b, loc, rest, count);
+  }
+  return number;
+}
+
+bool Distribution::movesOneAxisEach() const {
+  auto isOneAxis = [](ArrayRef<int64_t> vector) {
+    return llvm::count_if(vector, [](int64_t c) { return c != 0; }) <= 1;
+  };
+  for (ArrayRef<int64_t> bases : {layout.getLaneBases(), layout.getWarpBases()})
+    for (unsigned i = 0; i < bases.size(); i += layoutRank)
+      if (!isOneAxis(bases.slice(i, layoutRank)))
+        return false;
+  ArrayRef<int64_t> repeats = layout.getWarpRepeats();
+  for (unsigned i = 0; i < repeats.size(); i += 1 + layoutRank)
+    if (!isOneAxis(repeats.slice(i + 1, layoutRank)))
+      return false;
+  return true;
+}
+
 bool Distribution::warpsSplit(unsigned dim) const {
   ArrayRef<int64_t> bases = layout.getWarpBases();
   for (unsigned i = dim; i < bases.size(); i += layoutRank)

@@ -1,7 +1,7 @@
 //===- GlobalMemoryPatterns.cpp - Registers <-> global memory -------------===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,11 +26,11 @@ public:
     Value step;
     for (unsigned d = 0; d < rank; ++d) {
       threadPart.push_back(distribution.threadOffset(b, loc, ids, d));
-      valid.push_back(
-          needsCheck(d, indices[firstDim + d])
-              ? memory.validExtent(b, loc, firstDim + d, indices[firstDim + d],
-                                   tile.getDimSize(d))
-              : Value());
+      valid.push_back(needsCheck(d, indices[firstDim + d])
+                          ? memory.validExtent(b, loc, firstDim + d,
+                                               indices[firstDim + d],
+                                               tile.getDimSize(d))
+                          : Value());
       if (!threadPart[d])
         continue;
       Value term = arith::MulIOp::create(b, loc, toIndex(b, loc, threadPart[d]),
@@ -57,6 +57,19 @@ public:
     return all;
   }
 
+  /// The register behind those that exist if register `r` does, in steps of
+  /// `step`: the rest of its row where columns need no check.
+  unsigned endOfCheck(unsigned r, unsigned step) const {
+    unsigned end = r + step;
+    if (tile.getRank() == 1 || valid.back())
+      return end;
+    while (end < distribution.numRegisters() &&
+           distribution.offset(end).drop_back() ==
+               distribution.offset(r).drop_back())
+      end += step;
+    return end;
+  }
+
   /// i1: the columns that exist end with a run of `run` registers, so that one
   /// check holds for a whole run. Null if they do for certain, nullopt if they
   /// certainly do not.
@@ -71,8 +84,8 @@ public:
       int64_t columns = std::min(*extent - *first, tile.getShape().back());
       return columns % run ? std::nullopt : std::optional<Value>(Value());
     }
-    Value over = arith::RemUIOp::create(b, loc, valid.back(),
-                                        i32Constant(b, loc, run));
+    Value over =
+        arith::RemUIOp::create(b, loc, valid.back(), i32Constant(b, loc, run));
     return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, over,
                                  i32Constant(b, loc, 0))
         .getResult();
@@ -204,9 +217,9 @@ private:
           stored = LLVM::PoisonOp::create(
               in, loc, VectorType::get(words, stored.getType()));
           for (unsigned i = 0; i < words; ++i)
-            stored = LLVM::InsertElementOp::create(
-                in, loc, stored, values[r / perValue + i],
-                i32Constant(in, loc, i));
+            stored = LLVM::InsertElementOp::create(in, loc, stored,
+                                                   values[r / perValue + i],
+                                                   i32Constant(in, loc, i));
         }
         LLVM::StoreOp::create(in, loc, stored, access.pointer(in, r), bytes);
       });
@@ -222,15 +235,15 @@ private:
         Value stored = values[r / share];
         if (share > 1)
           stored = unpackInteger(in, loc, stored, r % share * bits, bits);
-        LLVM::StoreOp::create(in, loc, stored, access.pointer(in, r),
-                              bits / 8);
+        LLVM::StoreOp::create(in, loc, stored, access.pointer(in, r), bits / 8);
       });
   }
 
   const KernelContext &kernels;
 };
 
-/// Element-wise: tiles on the hot path come through copy_async.
+/// 16-byte loads where a thread holds runs of a row and rows turn out at run
+/// time to be aligned, single elements otherwise.
 struct LoadPattern : OpConversionPattern<LoadOp> {
   LoadPattern(const TypeConverter &converter, MLIRContext *context,
               const KernelContext &kernels)
@@ -245,44 +258,135 @@ struct LoadPattern : OpConversionPattern<LoadOp> {
     Location loc = op.getLoc();
     StridedMemory memory(cast<MemRefType>(op.getSource().getType()),
                          adaptor.getSource());
-    TileAccess access(rewriter, loc, tile, memory,
-                      frontValues(adaptor.getIndices()), kernels.threadIds(op));
-    unsigned share = elementsPerValue(tile.getElementType());
-    Type raw = share > 1
-                   ? rewriter.getIntegerType(tile.getElementTypeBitWidth())
-                   : tile.getElementType();
-    SmallVector<Value> elements, results;
-    for (unsigned r = 0; r < access.getDistribution().numRegisters(); ++r)
-      elements.push_back(loadElement(rewriter, op, access, raw, r));
-    for (unsigned r = 0; r < elements.size(); r += share)
-      results.push_back(
-          packIntegers(rewriter, loc, ArrayRef(elements).slice(r, share)));
-    rewriter.replaceOpWithMultiple(op, {results});
+    SmallVector<Value> indices = frontValues(adaptor.getIndices());
+    TileAccess access(rewriter, loc, tile, memory, indices,
+                      kernels.threadIds(op));
+    unsigned elementBytes = memory.elementBytes();
+    unsigned run = std::min<unsigned>(access.getDistribution().contiguity(),
+                                      16 / elementBytes);
+    std::optional<Value> wholeRuns;
+    if (run * elementBytes == 16)
+      wholeRuns = access.endsWithRun(rewriter, indices.back(), run);
+    if (!wholeRuns) {
+      rewriter.replaceOpWithMultiple(
+          op, {loadElements(rewriter, loc, access, tile)});
+      return success();
+    }
+    Value aligned = memory.rowsAligned(rewriter, loc, indices, tile.getRank(),
+                                       run * elementBytes);
+    if (*wholeRuns)
+      aligned = arith::AndIOp::create(rewriter, loc, aligned, *wholeRuns);
+    SmallVector<Type> types;
+    if (failed(getTypeConverter()->convertType(tile, types)))
+      return failure();
+    auto branch =
+        scf::IfOp::create(rewriter, loc, types, aligned, /*withElse=*/true);
+    OpBuilder wide = branch.getThenBodyBuilder(rewriter.getListener());
+    scf::YieldOp::create(wide, loc, loadVectors(wide, loc, access, tile, run));
+    OpBuilder narrow = branch.getElseBodyBuilder(rewriter.getListener());
+    scf::YieldOp::create(narrow, loc, loadElements(narrow, loc, access, tile));
+    rewriter.replaceOpWithMultiple(op, {branch.getResults()});
     return success();
   }
 
 private:
-  static Value loadElement(OpBuilder &b, LoadOp op, const TileAccess &access,
-                           Type raw, unsigned r) {
-    Location loc = op.getLoc();
-    unsigned bytes = raw.getIntOrFloatBitWidth() / 8;
-    Value exists = access.exists(b, r);
-    if (!exists)
-      return LLVM::LoadOp::create(b, loc, raw, access.pointer(b, r), bytes);
-    auto branch = scf::IfOp::create(b, loc, TypeRange{raw}, exists,
-                                    /*withElse=*/true);
-    OpBuilder then = branch.getThenBodyBuilder(b.getListener());
-    Value value =
-        LLVM::LoadOp::create(then, loc, raw, access.pointer(then, r), bytes);
-    scf::YieldOp::create(then, loc, value);
-    OpBuilder other = branch.getElseBodyBuilder(b.getListener());
-    Value zero =
-        arith::ConstantOp::create(other, loc, other.getZeroAttr(raw));
-    scf::YieldOp::create(other, loc, zero);
-    return branch.getResult(0);
+  /// Loads `type` for every `step`-th register, zero where nothing exists; one
+  /// check for as many registers as it holds for.
+  static SmallVector<Value> loadAll(OpBuilder &b, Location loc,
+                                    const TileAccess &access, Type type,
+                                    unsigned step, unsigned bytes) {
+    SmallVector<Value> loaded;
+    const unsigned registers = access.getDistribution().numRegisters();
+    for (unsigned first = 0, end; first < registers; first = end) {
+      end = access.endOfCheck(first, step);
+      auto loadGroup = [&](OpBuilder &in) {
+        SmallVector<Value> values;
+        for (unsigned r = first; r < end; r += step)
+          values.push_back(LLVM::LoadOp::create(in, loc, type,
+                                                access.pointer(in, r), bytes));
+        return values;
+      };
+      Value exists = access.exists(b, first);
+      if (!exists) {
+        llvm::append_range(loaded, loadGroup(b));
+        continue;
+      }
+      SmallVector<Type> types((end - first) / step, type);
+      auto branch = scf::IfOp::create(b, loc, types, exists, /*withElse=*/true);
+      OpBuilder then = branch.getThenBodyBuilder(b.getListener());
+      scf::YieldOp::create(then, loc, loadGroup(then));
+      OpBuilder other = branch.getElseBodyBuilder(b.getListener());
+      Value zero =
+          arith::ConstantOp::create(other, loc, other.getZeroAttr(type));
+      scf::YieldOp::create(other, loc, SmallVector<Value>(types.size(), zero));
+      llvm::append_range(loaded, branch.getResults());
+    }
+    return loaded;
+  }
+
+  static SmallVector<Value> loadVectors(OpBuilder &b, Location loc,
+                                        const TileAccess &access,
+                                        RankedTensorType tile, unsigned run) {
+    const unsigned bytes = run * tile.getElementTypeBitWidth() / 8;
+    Type part = isPacked(tile.getElementType()) ? b.getI32Type()
+                                                : tile.getElementType();
+    const unsigned parts = 8 * bytes / part.getIntOrFloatBitWidth();
+    SmallVector<Value> results;
+    for (Value loaded :
+         loadAll(b, loc, access, VectorType::get(parts, part), run, bytes))
+      for (unsigned i = 0; i < parts; ++i)
+        results.push_back(LLVM::ExtractElementOp::create(
+            b, loc, loaded, i32Constant(b, loc, i)));
+    return results;
+  }
+
+  static SmallVector<Value> loadElements(OpBuilder &b, Location loc,
+                                         const TileAccess &access,
+                                         RankedTensorType tile) {
+    Type element = tile.getElementType();
+    const unsigned share = elementsPerValue(element);
+    Type raw =
+        share > 1 ? b.getIntegerType(element.getIntOrFloatBitWidth()) : element;
+    SmallVector<Value> elements =
+        loadAll(b, loc, access, raw, 1, raw.getIntOrFloatBitWidth() / 8);
+    SmallVector<Value> results;
+    for (unsigned r = 0; r < elements.size(); r += share)
+      results.push_back(
+          packIntegers(b, loc, ArrayRef(elements).slice(r, share)));
+    return results;
   }
 
   const KernelContext &kernels;
+};
+
+struct GlobalTilePattern : OpConversionPattern<GlobalTileOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(GlobalTileOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    StridedMemory memory(cast<MemRefType>(op.getSource().getType()),
+                         adaptor.getSource());
+    SmallVector<Value> indices = frontValues(adaptor.getIndices());
+    ArrayRef<int64_t> shape = op.getType().getShape();
+    const int64_t firstDim = memory.type.getRank() - 2;
+    SmallVector<Value> values{memory.elementPointer(rewriter, loc, indices),
+                              memory.strides[firstDim],
+                              memory.strides[firstDim + 1]};
+    for (int64_t d = 0; d < 2; ++d) {
+      // A constant where all of them exist for certain: nobody need ask.
+      std::optional<int64_t> extent = memory.staticExtent(firstDim + d);
+      std::optional<int64_t> first =
+          getConstantIntValue(op.getIndices()[firstDim + d]);
+      values.push_back(extent && first && *extent - *first >= shape[d]
+                           ? i32Constant(rewriter, loc, shape[d])
+                           : memory.validExtent(rewriter, loc, firstDim + d,
+                                                indices[firstDim + d],
+                                                shape[d]));
+    }
+    rewriter.replaceOpWithMultiple(op, {values});
+    return success();
+  }
 };
 
 struct DimPattern : OpConversionPattern<memref::DimOp> {
@@ -307,7 +411,7 @@ void populateGlobalMemoryPatterns(const TileTypeConverter &converter,
                                   RewritePatternSet &patterns) {
   MLIRContext *context = patterns.getContext();
   patterns.add<StorePattern, LoadPattern>(converter, context, kernels);
-  patterns.add<DimPattern>(converter, context);
+  patterns.add<DimPattern, GlobalTilePattern>(converter, context);
 }
 
 } // namespace mlir::flash_tile

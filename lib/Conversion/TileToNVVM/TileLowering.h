@@ -16,6 +16,9 @@
 //   buffer, view, future<view>  !llvm.ptr<3> to its first byte
 //   memref                      !llvm.ptr<1>, then extents, then strides, both
 //                               `index`, strides in elements
+//   global_tile                 !llvm.ptr<1> to its first element, row and column
+//                               stride (`index`, in elements), then how many of
+//                               its rows and columns exist (i32)
 //
 //===----------------------------------------------------------------------===//
 
@@ -126,6 +129,12 @@ public:
   bool hasMmaLanes() const;
   /// Lane bits that move along `dim`.
   SmallVector<unsigned> laneBitsAlong(unsigned dim) const;
+  /// The number of the thread among the `parts` that hold different elements of
+  /// one line along `dim`, i32; null where there is one only.
+  Value partOf(OpBuilder &b, Location loc, const ThreadIds &ids, unsigned dim,
+               int64_t &parts) const;
+  /// No lane or warp vector moves along two axes.
+  bool movesOneAxisEach() const;
   /// Whether a warp holds more than one coordinate of `dim` among its peers.
   bool warpsSplit(unsigned dim) const;
 
@@ -221,6 +230,9 @@ void populateCopyAsyncPatterns(const TileTypeConverter &converter,
 void populateDotPatterns(const TileTypeConverter &converter,
                          const KernelContext &context,
                          RewritePatternSet &patterns);
+void populateFmaDotPatterns(const TileTypeConverter &converter,
+                            const KernelContext &context,
+                            RewritePatternSet &patterns);
 
 /// Rewrites the signature of `func` to the kernel ABI (bare pointers, sizes
 /// i32, strides i64, scalars); memref arguments become casts of their parts.

@@ -34,6 +34,19 @@ void forbidUnrolling(gpu::GPUModuleOp module) {
   });
 }
 
+/// A kernel without buffers has no shared memory, not even an empty array.
+void eraseUnusedShared(gpu::GPUModuleOp module) {
+  module.walk([](LLVM::AddressOfOp address) {
+    if (address->use_empty())
+      address.erase();
+  });
+  for (auto global : llvm::make_early_inc_range(
+           module.getOps<LLVM::GlobalOp>()))
+    if (global.getAddrSpace() == kSharedSpace &&
+        SymbolTable::symbolKnownUseEmpty(global, module))
+      global.erase();
+}
+
 } // namespace
 
 LogicalResult convertTileToNVVM(gpu::GPUModuleOp module) {
@@ -51,6 +64,7 @@ LogicalResult convertTileToNVVM(gpu::GPUModuleOp module) {
   populateGlobalMemoryPatterns(converter, kernels, patterns);
   populateCopyAsyncPatterns(converter, kernels, patterns);
   populateDotPatterns(converter, kernels, patterns);
+  populateFmaDotPatterns(converter, kernels, patterns);
 
   arith::populateCeilFloorDivExpandOpsPatterns(patterns);
 
@@ -73,6 +87,7 @@ LogicalResult convertTileToNVVM(gpu::GPUModuleOp module) {
   if (failed(applyFullConversion(module, target, std::move(patterns), config)))
     return failure();
   forbidUnrolling(module);
+  eraseUnusedShared(module);
   return success();
 }
 

@@ -65,6 +65,15 @@ TileTypeConverter::TileTypeConverter() {
         result.append(2 * type.getRank(), IndexType::get(context));
         return success();
       });
+  // First element, strides in elements, and how many rows and columns exist.
+  addConversion([](GlobalTileType type, SmallVectorImpl<Type> &result)
+                    -> std::optional<LogicalResult> {
+    MLIRContext *context = type.getContext();
+    result.push_back(LLVM::LLVMPointerType::get(context, kGlobalSpace));
+    result.append(2, IndexType::get(context));
+    result.append(2, IntegerType::get(context, 32));
+    return success();
+  });
   auto shared = [](MLIRContext *context) -> Type {
     return LLVM::LLVMPointerType::get(context, kSharedSpace);
   };

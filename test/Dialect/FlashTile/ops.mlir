@@ -56,14 +56,25 @@ func.func @global_memory(%K: memref<?x128xbf16>, %V: memref<?xf32>, %i: index, %
   return
 }
 
+// CHECK-LABEL: @in_global_memory
+func.func @in_global_memory(%K: memref<?x64xbf16>, %q: tensor<128x64xbf16>, %s: tensor<128x32xf32>, %i: index) {
+  // CHECK: %[[K:.*]] = flash_tile.global_tile %{{.*}}[%{{.*}}, %{{.*}}] : memref<?x64xbf16> -> !flash_tile.global_tile<32x64xbf16>
+  %k = flash_tile.global_tile %K[%i, %i] : memref<?x64xbf16> -> !flash_tile.global_tile<32x64xbf16>
+  // CHECK: flash_tile.dot %{{.*}}, %[[K]], %{{.*}} on fma {transpose_b} : tensor<128x64xbf16>, !flash_tile.global_tile<32x64xbf16>, tensor<128x32xf32>
+  %r = flash_tile.dot %q, %k, %s on fma {transpose_b} : tensor<128x64xbf16>, !flash_tile.global_tile<32x64xbf16>, tensor<128x32xf32>
+  return
+}
+
 // CHECK-LABEL: @compute
-func.func @compute(%q: tensor<128x64xbf16>, %k: !flash_tile.view<32x64xbf16>, %s: tensor<128x32xf32>, %x: f32, %i: index) {
+func.func @compute(%q: tensor<128x64xbf16>, %k: !flash_tile.view<32x64xbf16>, %s: tensor<128x32xf32>, %scratch: !flash_tile.view<128x8xf32>, %x: f32, %i: index) {
   // CHECK: %[[S:.*]] = flash_tile.dot %{{.*}}, %{{.*}}, %{{.*}} {transpose_b} : tensor<128x64xbf16>, !flash_tile.view<32x64xbf16>, tensor<128x32xf32>
   %d = flash_tile.dot %q, %k, %s {transpose_b} : tensor<128x64xbf16>, !flash_tile.view<32x64xbf16>, tensor<128x32xf32>
   // CHECK: %[[M:.*]] = flash_tile.reduce max %[[S]] axis 1 : tensor<128x32xf32> -> tensor<128xf32>
   %m = flash_tile.reduce max %d axis 1 : tensor<128x32xf32> -> tensor<128xf32>
   // CHECK: flash_tile.reduce add %[[S]] axis 0 : tensor<128x32xf32> -> tensor<32xf32>
   %a = flash_tile.reduce add %d axis 0 : tensor<128x32xf32> -> tensor<32xf32>
+  // CHECK: flash_tile.reduce add %[[S]] axis 1 through(%{{.*}} : !flash_tile.view<128x8xf32>) : tensor<128x32xf32> -> tensor<128xf32>
+  %tree = flash_tile.reduce add %d axis 1 through (%scratch : !flash_tile.view<128x8xf32>) : tensor<128x32xf32> -> tensor<128xf32>
   // CHECK: flash_tile.expand %[[M]] axis 1 : tensor<128xf32> -> tensor<128x32xf32>
   %e = flash_tile.expand %m axis 1 : tensor<128xf32> -> tensor<128x32xf32>
   // CHECK: flash_tile.index axis 0 : tensor<128x32xi32>

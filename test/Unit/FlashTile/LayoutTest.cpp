@@ -278,6 +278,64 @@ TEST(Layout, RefusesExtentsThatDoNotDivide) {
   EXPECT_TRUE(failed(Layout::blocked({2, 64, 64}, 2, 16, 4)));
 }
 
+TEST(Layout, FmaAccumulatorOwnsRows) {
+  // Scores: columns side by side; output: runs of 16 bytes of 16-bit elements.
+  struct Case {
+    int64_t rows, cols, warps, vector, expectedVector;
+  };
+  for (auto [rows, cols, warps, vector, v] :
+       {Case{64, 32, 4, 1, 1}, {64, 128, 4, 8, 8}, {48, 96, 4, 8, 4},
+        {8, 40, 1, 8, 1}, {36, 80, 3, 8, 2}, {32, 64, 2, 4, 4}}) {
+    FailureOr<Layout> layout =
+        Layout::fmaAccumulator(rows, cols, warps, vector);
+    ASSERT_TRUE(succeeded(layout));
+    EXPECT_EQ(layout->numRegisters(), rows * cols / (32 * warps));
+    expectHeldTimes(*layout, rows * cols, 1);
+    forAll(*layout, [&](int64_t reg, int64_t lane, int64_t warp,
+                        const Coords &coords) {
+      const int64_t perRow = cols / 8, n = reg % perRow;
+      EXPECT_EQ(coords[0], rows / warps * warp + 4 * (reg / perRow) + lane / 8);
+      EXPECT_EQ(coords[1], 8 * v * (n / v) + v * (lane % 8) + n % v);
+    });
+    // One row statistic for all widths.
+    EXPECT_TRUE(layout->slice(1).isSameFunction(
+        Layout::fmaAccumulator(rows, 16, warps, 1)->slice(1)));
+    EXPECT_EQ(layout->countParts(1), 8);
+    EXPECT_EQ(layout->countParts(0), 4 * warps);
+  }
+  EXPECT_TRUE(failed(Layout::fmaAccumulator(30, 32, 4, 1)));
+  EXPECT_TRUE(failed(Layout::fmaAccumulator(32, 20, 4, 1)));
+  EXPECT_TRUE(failed(Layout::fmaAccumulator(32, 32, 0, 1)));
+}
+
+TEST(Layout, ThreadRows) {
+  // 32 rows, four warps: copies of the scores, slices of the output.
+  Layout scores = *Layout::threadRows(32, 16, 4, /*split=*/false);
+  Layout output = *Layout::threadRows(32, 40, 4, /*split=*/true);
+  expectHeldTimes(scores, 32 * 16, 4);
+  expectHeldTimes(output, 32 * 40, 1);
+  EXPECT_EQ(scores.countParts(1), 1);
+  EXPECT_TRUE(scores.slice(1).isSameFunction(output.slice(1)));
+  forAll(output, [](int64_t reg, int64_t lane, int64_t warp,
+                    const Coords &coords) {
+    EXPECT_EQ(coords[0], lane);
+    EXPECT_EQ(coords[1], 10 * warp + reg);
+  });
+  // Warps down the rows first, then rows of the same warp; what lies below the
+  // last row is outside the tile.
+  expectHeldTimes(*Layout::threadRows(64, 16, 4, true), 64 * 16, 1);
+  expectHeldTimes(*Layout::threadRows(192, 16, 2, true), 192 * 16, 1);
+  expectHeldTimes(*Layout::threadRows(96, 48, 4, true), 96 * 48, 1);
+  EXPECT_TRUE(Layout::threadRows(16, 16, 2, true)->covers({16, 16}));
+  EXPECT_TRUE(failed(Layout::threadRows(32, 18, 4, true)));
+}
+
+TEST(Layout, PartsOfWarps) {
+  // Two warps share the columns of an accumulator; its quads do, too.
+  EXPECT_EQ(Layout::mmaAccumulator(32, 32, 4, 2)->countParts(1), 8);
+  EXPECT_EQ(Layout::mmaAccumulator(16, 48, 3, 3)->countParts(1), 12);
+}
+
 TEST(Layout, AttributeRoundTrip) {
   MLIRContext context;
   context.loadDialect<FlashTileDialect>();

@@ -112,17 +112,12 @@ std::optional<std::string> mlir::flash::checkLowered(const LadderSteps &steps) {
   auto refuse = [](StringRef field, StringRef value) {
     return (field + ": " + value + " is not yet lowered").str();
   };
-  if (steps.softmax != SoftmaxKind::online)
-    return refuse("softmax", stringifySoftmaxKind(steps.softmax));
-  if (steps.copies != CopyKind::async)
-    return refuse("copies", stringifyCopyKind(steps.copies));
-  if (steps.reduce != LaneReduction::shuffle)
-    return refuse("reduce", stringifyLaneReduction(steps.reduce));
-  if (steps.qk != MathUnit::mma)
-    return refuse("qk", stringifyMathUnit(steps.qk));
-  if (steps.pv != MathUnit::mma)
-    return refuse("pv", stringifyMathUnit(steps.pv));
-  if (steps.probabilities != TileHome::registers)
+  if (steps.qk != steps.pv)
+    return refuse("pv", (stringifyMathUnit(steps.pv) + " with qk = " +
+                         stringifyMathUnit(steps.qk))
+                            .str());
+  if (steps.pv == MathUnit::mma &&
+      steps.probabilities != TileHome::registers)
     return refuse("probabilities", stringifyTileHome(steps.probabilities));
   return std::nullopt;
 }

@@ -67,9 +67,28 @@ constexpr ScheduleEntry kTensorCores[] = {
     {"", 256, 64, 32, 128, 4, 2, 2, false},
 };
 
+/// Levels 1 to 4: 16 rows per warp, of which a thread has 4, and where the
+/// output is wider 8. A thread of d = 128 holds 64 f32 of the output, 16 of the
+/// scores and 32 of Q or P at a time.
+constexpr ScheduleEntry kFma[] = {
+    {"", 128, 64, 32, 0, 4, 2, 2, false},
+    {"", 256, 32, 32, 128, 4, 2, 2, false},
+};
+
+/// Level 0: a thread per row, the warps a slice of the output's columns each.
+/// The product P V is unrolled: 16 keys by 32 columns at most.
+constexpr ScheduleEntry kNaive[] = {
+    {"", 128, 32, 16, 0, 4, 1, 1, false},
+    {"", 256, 32, 16, 0, 8, 1, 1, false},
+};
+
 static llvm::ArrayRef<ScheduleEntry> getTable(int64_t level) {
   if (level >= 9)
     return kTuned;
+  if (level == 0)
+    return kNaive;
+  if (level < 5)
+    return kFma;
   return kTensorCores;
 }
 

@@ -128,6 +128,8 @@ static int64_t getSliceColumns(AttentionOp op, ScheduleAttr schedule) {
 }
 
 int64_t mlir::flash::getSharedBytes(AttentionOp op, ScheduleAttr schedule) {
+  if (schedule.getCopies() == CopyKind::none)
+    return 0;
   int64_t tileQ = schedule.getTileQ(), tileK = schedule.getTileK();
   int64_t columns = padded(getSliceColumns(op, schedule));
   int64_t queryRow = padded(op.getHeadDim()) * elementBytes(op.getQueryType());
@@ -146,7 +148,13 @@ int64_t mlir::flash::getSharedBytes(AttentionOp op, ScheduleAttr schedule) {
     if (schedule.getPv() == MathUnit::mma)
       inputs += 2 * tileQ * 4;
   }
-  return std::max(inputs, tileQ * outputRow);
+  // Trees have a slot for each of the lanes that share a row.
+  if (schedule.getReduce() == LaneReduction::tree)
+    inputs += tileQ * 4 * (schedule.getQk() == MathUnit::mma ? 4 : 8);
+  // Outputs of FMA units go to global memory from where they are.
+  return schedule.getPv() == MathUnit::mma
+             ? std::max(inputs, tileQ * outputRow)
+             : inputs;
 }
 
 int64_t mlir::flash::getFragmentRegisters(AttentionOp op,
@@ -194,11 +202,36 @@ static LogicalResult checkSchedule(AttentionOp op, ScheduleAttr schedule,
     return op.emitOpError()
            << "tile_v: expected a divisor of the value head "
            << "dim " << op.getValueDim() << ", got " << schedule.getTileV();
-  int64_t rows = 16 * schedule.getWarps();
+  if (schedule.getCopies() == CopyKind::none) {
+    // A row per thread; warps share rows or columns evenly.
+    int64_t blocks = schedule.getTileQ() / 32;
+    int64_t warps = schedule.getWarps();
+    if (schedule.getTileQ() % 32 != 0 ||
+        (blocks % warps != 0 && warps % blocks != 0))
+      return op.emitOpError()
+             << "tile_q: expected 32 rows for each of " << warps
+             << " warps, multiples of that, or 32 rows for a divisor of the "
+                "warps, got "
+             << schedule.getTileQ();
+    int64_t slices = std::max<int64_t>(1, warps / blocks);
+    if (getSliceColumns(op, schedule) % slices != 0)
+      return op.emitOpError()
+             << "warps: expected " << getSliceColumns(op, schedule)
+             << " columns to divide into as many slices as share a row, got "
+             << slices;
+  }
+  int64_t warpRows = schedule.getQk() == MathUnit::mma ||
+                             schedule.getPv() == MathUnit::mma
+                         ? 16
+                         : 4;
+  int64_t rows = schedule.getCopies() == CopyKind::none
+                     ? 32
+                     : warpRows * schedule.getWarps();
   if (schedule.getTileQ() % rows != 0)
-    return op.emitOpError() << "tile_q: expected a multiple of " << rows
-                            << " (16 rows for each of " << schedule.getWarps()
-                            << " warps), got " << schedule.getTileQ();
+    return op.emitOpError() << "tile_q: expected a multiple of " << rows << " ("
+                            << warpRows << " rows for each of "
+                            << schedule.getWarps() << " warps), got "
+                            << schedule.getTileQ();
   int64_t bytes = getSharedBytes(op, schedule);
   if (bytes > chip.sharedPerCTA)
     return op.emitOpError()
@@ -233,8 +266,11 @@ mlir::flash::selectSchedule(AttentionOp op, StringRef chipName,
   if (own && own.getChip() != chipName)
     return op.emitOpError() << "schedule chip: expected " << chipName
                             << " (as asked for), got " << own.getChip();
-  const int64_t level =
-      overrides.level.value_or(own ? own.getLevel() : kTunedLevel);
+  // Tensor cores have no f32 operands: the best without them.
+  const int64_t best = op.getQueryType().getElementType().isF32()
+                           ? kDoubleBufferedLevel
+                           : kTunedLevel;
+  const int64_t level = overrides.level.value_or(own ? own.getLevel() : best);
   if (level > kTunedLevel)
     return op.emitOpError() << "level: " << level << " (" << getLevelName(level)
                             << ") is not yet lowered, "

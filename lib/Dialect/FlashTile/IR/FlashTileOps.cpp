@@ -115,6 +115,11 @@ LogicalResult LoadOp::verify() {
                             getIndices().size());
 }
 
+LogicalResult GlobalTileOp::verify() {
+  return verifyGlobalAccess(*this, "tile", getResult().getType(), getSource(),
+                            getIndices().size());
+}
+
 LogicalResult StoreOp::verify() {
   return verifyGlobalAccess(*this, "tile", getValue().getType(), getDest(),
                             getIndices().size());
@@ -172,6 +177,10 @@ LogicalResult DotOp::verify() {
                                              getTransposeA(), getTransposeB());
   if (failed(shape))
     return failure();
+  if (getUnit() != DotUnit::fma &&
+      (isa<GlobalTileType>(a) || isa<GlobalTileType>(b)))
+    return emitOpError() << "operands: expected register tiles or shared-memory "
+                            "views (only products on fma read global memory)";
   ArrayRef<int64_t> order =
       getContractionOrder().value_or(ArrayRef<int64_t>());
   if (getContractionOrder() &&
@@ -188,9 +197,47 @@ LogicalResult DotOp::verify() {
                           getTransposeB(), order);
 }
 
+Speculation::Speculatability ReduceOp::getSpeculatability() {
+  return getScratch() ? Speculation::NotSpeculatable
+                      : Speculation::Speculatable;
+}
+
+void ReduceOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  if (getScratchMutable().empty())
+    return;
+  OpOperand *scratch = &*getScratchMutable().begin();
+  effects.emplace_back(MemoryEffects::Write::get(), scratch);
+  effects.emplace_back(MemoryEffects::Read::get(), scratch);
+}
+
 LogicalResult ReduceOp::verify() {
-  return verifySlice(*this, getSource().getType(), getResult().getType(),
-                     getAxis());
+  RankedTensorType source = getSource().getType();
+  RankedTensorType result = getResult().getType();
+  if (failed(verifySlice(*this, source, result, getAxis())))
+    return failure();
+  if (!getScratch())
+    return success();
+  ViewType scratch = getScratch().getType();
+  if (source.getRank() != 2 || getAxis() != 1)
+    return emitOpError() << "scratch: expected a reduction over axis 1 of a "
+                            "tile of rank 2, got axis "
+                         << getAxis() << " of rank " << source.getRank();
+  if (scratch.getElementType() != source.getElementType())
+    return emitOpError() << "scratch element type: expected "
+                         << source.getElementType() << " (as the source), got "
+                         << scratch.getElementType();
+  // Without a layout nobody holds a part yet.
+  std::optional<Layout> layout = Layout::get(source);
+  const int64_t parts = layout ? layout->countParts(/*axis=*/1) : 1;
+  ArrayRef<int64_t> shape = scratch.getShape();
+  if (shape.size() != 2 || shape[0] != result.getDimSize(0) ||
+      shape[1] < parts || scratch.getTransposed())
+    return emitOpError() << "scratch: expected " << result.getDimSize(0)
+                         << " rows of at least " << parts << ", got "
+                         << scratch;
+  return success();
 }
 
 LogicalResult ExpandOp::verify() {

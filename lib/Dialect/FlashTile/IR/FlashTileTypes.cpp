@@ -173,6 +173,36 @@ LogicalResult ViewType::verify(function_ref<InFlightDiagnostic()> emitError,
 }
 
 //===----------------------------------------------------------------------===//
+// GlobalTileType
+//===----------------------------------------------------------------------===//
+
+Type GlobalTileType::parse(AsmParser &parser) {
+  SMLoc loc = parser.getCurrentLocation();
+  SmallVector<int64_t> shape;
+  Type elementType;
+  if (parser.parseLess() || parseTile(parser, shape, elementType) ||
+      parser.parseGreater())
+    return {};
+  return parser.getChecked<GlobalTileType>(loc, parser.getContext(), shape,
+                                           elementType);
+}
+
+void GlobalTileType::print(AsmPrinter &printer) const {
+  printer << "<";
+  printTile(printer, getShape(), getElementType());
+  printer << ">";
+}
+
+LogicalResult
+GlobalTileType::verify(function_ref<InFlightDiagnostic()> emitError,
+                       ArrayRef<int64_t> shape, Type elementType) {
+  if (shape.size() != 2)
+    return emitError() << "global tile rank: expected 2, got " << shape.size();
+  return verifySharedTile(emitError, "global", shape, elementType,
+                          SwizzleAttr());
+}
+
+//===----------------------------------------------------------------------===//
 // FutureType
 //===----------------------------------------------------------------------===//
 

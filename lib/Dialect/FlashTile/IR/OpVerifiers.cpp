@@ -15,6 +15,8 @@ using namespace mlir::flash_tile;
 flash_tile::detail::TileShape flash_tile::detail::getTileShape(Type type) {
   if (auto view = dyn_cast<ViewType>(type))
     return {view.getShape(), view.getElementType()};
+  if (auto global = dyn_cast<GlobalTileType>(type))
+    return {global.getShape(), global.getElementType()};
   if (auto tmem = dyn_cast<TmemType>(type))
     return {tmem.getShape(), tmem.getElementType()};
   auto tile = cast<RankedTensorType>(type);

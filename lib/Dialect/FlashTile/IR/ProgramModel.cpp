@@ -216,6 +216,9 @@ static void forEachAccess(Operation *op,
     visit(op->getOperand(0), false);
   } else if (auto store = dyn_cast<LocalStoreOp>(op)) {
     visit(store.getDest(), true);
+  } else if (auto reduce = dyn_cast<ReduceOp>(op)) {
+    if (reduce.getScratch())
+      visit(reduce.getScratch(), true);
   } else if (auto store = dyn_cast<TmemStoreOp>(op)) {
     visit(store.getDest(), true);
   } else if (auto copy = dyn_cast<CopyTmaOp>(op)) {

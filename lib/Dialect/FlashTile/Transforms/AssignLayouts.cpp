@@ -83,6 +83,7 @@ private:
     for (DotOp dot : dots) {
       Value a = dot.getA();
       if (!isTile(a) || tileType(a).getEncoding() ||
+          dot.getUnit() == DotUnit::fma ||
           isa_and_nonnull<LoadOp, LocalLoadOp>(a.getDefiningOp()))
         continue;
       OpBuilder b(dot);
@@ -149,6 +150,48 @@ private:
     return it->second;
   }
 
+  /// B in shared memory: columns of the accumulator in runs as long as a 16-byte
+  /// read of B's rows, or side by side where each is a row of B. B in global
+  /// memory: a row per thread. There warps that are left over take columns each,
+  /// but of a product with a transposed B, scores, of which every warp wants
+  /// whole rows.
+  LogicalResult anchorFmaDot(DotOp dot) {
+    ArrayRef<int64_t> shape = tileType(dot.getResult()).getShape();
+    if (isa<GlobalTileType>(dot.getB().getType())) {
+      FailureOr<Layout> rows = Layout::threadRows(
+          shape[0], shape[1], warps, /*split=*/!dot.getTransposeB());
+      if (failed(rows) || shape[0] % Layout::numLanes() != 0)
+        return dot.emitOpError("accumulator: expected 32 rows or multiples, and "
+                               "columns that ")
+               << warps << " warps can share, got " << shape[0] << " x "
+               << shape[1];
+      if (failed(setLayout(dot, dot.getResult(), *rows)))
+        return failure();
+      if (!isTile(dot.getA()))
+        return success();
+      return setLayout(dot, dot.getA(),
+                       *Layout::threadRows(
+                           shape[0], tileType(dot.getA()).getDimSize(1), warps,
+                           /*split=*/false));
+    }
+    auto view = dyn_cast<ViewType>(dot.getB().getType());
+    if (!view)
+      return dot.emitOpError("operand b: expected a shared-memory view (run "
+                             "--flash-tile-stage-buffers first), got ")
+             << dot.getB().getType();
+    int64_t vector =
+        dot.getTransposeB()
+            ? 1
+            : 128 / view.getElementType().getIntOrFloatBitWidth();
+    FailureOr<Layout> layout =
+        Layout::fmaAccumulator(shape[0], shape[1], warps, vector);
+    if (failed(layout))
+      return dot.emitOpError("accumulator: expected ")
+             << 4 * warps << " x 8 or multiples for " << warps
+             << " warps on FMA units, got " << shape[0] << " x " << shape[1];
+    return setLayout(dot, dot.getResult(), *layout);
+  }
+
   LogicalResult anchorDots() {
     WalkResult result = func.walk([&](Operation *op) {
       // What carries a layout already keeps it.
@@ -160,6 +203,8 @@ private:
       auto dot = dyn_cast<DotOp>(op);
       if (!dot)
         return WalkResult::advance();
+      if (dot.getUnit() == DotUnit::fma)
+        return WalkResult(anchorFmaDot(dot));
       ArrayRef<int64_t> shape = tileType(dot.getResult()).getShape();
       FailureOr<Layout> accumulator =
           Layout::mmaAccumulator(shape[0], shape[1], warps);

@@ -21,6 +21,7 @@
 
 #include "flash/Dialect/Flash/IR/Flash.h"
 #include "flash/Dialect/FlashTile/IR/FlashTile.h"
+#include "flash/Dialect/FlashTile/IR/Layout.h"
 #include "flash/Dialect/FlashTile/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -50,9 +51,9 @@ unsigned getDepthAxis(DotOp dot, bool isA) {
   return isA ? (dot.getTransposeA() ? 0 : 1) : (dot.getTransposeB() ? 1 : 0);
 }
 
-/// Whether `value` is computed from the result of a dot, through any ops that
-/// are not themselves dots and through loops.
-bool comesFromDot(Value value) {
+/// Whether `value` is computed from the result of a dot on tensor cores,
+/// through any ops that are not themselves dots and through loops.
+bool comesFromTensorCores(Value value) {
   SmallVector<Value> worklist{value};
   llvm::SmallDenseSet<Value> seen;
   while (!worklist.empty()) {
@@ -62,8 +63,11 @@ bool comesFromDot(Value value) {
     Operation *def = next.getDefiningOp();
     if (!def)
       continue;
-    if (isa<DotOp>(def))
-      return true;
+    if (auto dot = dyn_cast<DotOp>(def)) {
+      if (dot.getUnit() != DotUnit::fma)
+        return true;
+      continue;
+    }
     if (auto loop = dyn_cast<scf::ForOp>(def)) {
       worklist.push_back(
           loop.getYieldedValues()[cast<OpResult>(next).getResultNumber()]);
@@ -91,14 +95,21 @@ private:
     scf::ForOp loop;
     int64_t stages;
     BufferType buffer;
-    /// What replaces the load, and the dots that read the view.
-    CopyAsyncOp copy;
+    /// Layout of a load to registers; null: to be assigned.
+    LayoutAttr layout;
+    /// What fills the buffer, and the dots that read the view.
+    Operation *copy;
     SmallVector<Operation *> readers;
   };
 
   LogicalResult collect();
   FailureOr<BufferType> getPaddedBuffer(LoadOp load, int64_t stages);
   LogicalResult verifyDepths(DotOp dot);
+  flash::CopyKind getCopies() const;
+  FailureOr<LayoutAttr> getScalarLayout(LoadOp load, BufferType buffer);
+  Value copyAsync(Staged &staged, Value dest);
+  Value copyThroughRegisters(Staged &staged, Value dest);
+  void leaveInGlobalMemory(LoadOp load);
   int64_t getStages(LoadOp load);
   bool keepInRegisters() const;
 
@@ -115,12 +126,20 @@ private:
   IRRewriter rewriter;
   flash::ScheduleAttr schedule;
   std::vector<Staged> staged;
+  /// Loads that become tiles in global memory.
+  SmallVector<LoadOp> inPlace;
   DenseMap<Value, Staged *> stagedByTile;
 };
 
 } // namespace
 
+flash::CopyKind BufferStager::getCopies() const {
+  return schedule ? schedule.getCopies() : flash::CopyKind::async;
+}
+
 int64_t BufferStager::getStages(LoadOp load) {
+  if (getCopies() != flash::CopyKind::async)
+    return 1;
   StringRef role;
   if (auto arg = dyn_cast<BlockArgument>(load.getSource()))
     if (arg.getOwner() == &func.getFunctionBody().front())
@@ -218,14 +237,21 @@ LogicalResult BufferStager::collect() {
       remark.attachNote(use.getOwner()->getLoc()) << "used here";
       return;
     }
+    if (getCopies() == flash::CopyKind::none) {
+      inPlace.push_back(load);
+      return;
+    }
     auto loop = dyn_cast<scf::ForOp>(load->getParentOp());
     const int64_t stages = loop ? getStages(load) : 1;
     FailureOr<BufferType> buffer = getPaddedBuffer(load, stages);
-    if (failed(buffer)) {
+    FailureOr<LayoutAttr> layout = LayoutAttr();
+    if (succeeded(buffer) && getCopies() == flash::CopyKind::scalar)
+      layout = getScalarLayout(load, *buffer);
+    if (failed(buffer) || failed(layout)) {
       result = failure();
       return;
     }
-    staged.push_back({load, loop, stages, *buffer, {}, {}});
+    staged.push_back({load, loop, stages, *buffer, *layout, nullptr, {}});
   });
   for (Staged &load : staged)
     stagedByTile[load.load.getResult()] = &load;
@@ -234,6 +260,27 @@ LogicalResult BufferStager::collect() {
       result = failure();
   });
   return result;
+}
+
+/// A row per lane and one element after the other, as a first CUDA kernel has
+/// it: the lanes of a warp touch as many cache lines as there are rows.
+FailureOr<LayoutAttr> BufferStager::getScalarLayout(LoadOp load,
+                                                    BufferType buffer) {
+  auto kernel = dyn_cast<gpu::GPUFuncOp>(func.getOperation());
+  std::optional<ArrayRef<int32_t>> block;
+  if (kernel)
+    block = kernel.getKnownBlockSize();
+  if (!block)
+    return load.emitOpError("copies = scalar: expected a gpu.func with "
+                            "known_block_size, got none");
+  const int64_t warps = (*block)[0] / Layout::numLanes();
+  ArrayRef<int64_t> shape = buffer.getTileShape();
+  FailureOr<Layout> layout =
+      Layout::threadRows(shape[0], shape[1], warps, /*split=*/true);
+  if (failed(layout))
+    return load.emitOpError("copies = scalar: expected columns that ")
+           << warps << " warps can share, got " << shape[1];
+  return layout->toAttr(load.getContext());
 }
 
 /// Allocations live as long as the kernel: all of them open the function, in
@@ -303,7 +350,7 @@ DenseMap<int64_t, Value> BufferStager::addCounters(scf::ForOp loop,
 /// Puts a barrier in front of the copy of a one-stage buffer unless one lies,
 /// going round the loop, between the last read and the copy already.
 void BufferStager::separateReadsFromCopy(const Staged &staged) {
-  CopyAsyncOp copy = staged.copy;
+  Operation *copy = staged.copy;
   Block *body = copy->getBlock();
   Operation *last = copy;
   for (Operation *reader : staged.readers) {
@@ -315,7 +362,51 @@ void BufferStager::separateReadsFromCopy(const Staged &staged) {
     if (barrier->isBeforeInBlock(copy) || last->isBeforeInBlock(barrier))
       return;
   rewriter.setInsertionPoint(copy);
-  gpu::BarrierOp::create(rewriter, copy.getLoc());
+  gpu::BarrierOp::create(rewriter, copy->getLoc());
+}
+
+/// The view of `dest` once all threads see what cp.async has brought.
+Value BufferStager::copyAsync(Staged &staged, Value dest) {
+  LoadOp load = staged.load;
+  Location loc = load.getLoc();
+  auto copy = CopyAsyncOp::create(
+      rewriter, loc, FutureType::get(load.getContext(), dest.getType()),
+      load.getSource(), load.getIndices(), dest, /*predicate=*/Value(),
+      /*in_bounds=*/UnitAttr(), /*alignment=*/IntegerAttr());
+  copy->setDiscardableAttrs(load->getDiscardableAttrDictionary());
+  auto wait = WaitOp::create(rewriter, loc, TypeRange{dest.getType()},
+                             ValueRange{copy.getFuture()},
+                             rewriter.getI64IntegerAttr(0));
+  staged.copy = copy;
+  return wait.getResult(0);
+}
+
+/// The same through registers. What a row is padded by lies outside the memref:
+/// the load yields zeros there.
+Value BufferStager::copyThroughRegisters(Staged &staged, Value dest) {
+  LoadOp load = staged.load;
+  Location loc = load.getLoc();
+  auto tile =
+      RankedTensorType::get(staged.buffer.getTileShape(),
+                            staged.buffer.getElementType(), staged.layout);
+  auto padded =
+      LoadOp::create(rewriter, loc, tile, load.getSource(), load.getIndices());
+  padded->setDiscardableAttrs(load->getDiscardableAttrDictionary());
+  staged.copy = LocalStoreOp::create(rewriter, loc, padded, dest);
+  return dest;
+}
+
+void BufferStager::leaveInGlobalMemory(LoadOp load) {
+  rewriter.setInsertionPoint(load);
+  RankedTensorType tile = load.getResult().getType();
+  Value global = GlobalTileOp::create(
+      rewriter, load.getLoc(),
+      GlobalTileType::get(load.getContext(), tile.getShape(),
+                          tile.getElementType()),
+      load.getSource(), load.getIndices());
+  for (OpOperand &use : llvm::make_early_inc_range(load->getUses()))
+    use.set(global);
+  rewriter.eraseOp(load);
 }
 
 /// Replaces the load by a copy into stage `index` of a buffer and what follows.
@@ -327,18 +418,11 @@ void BufferStager::stage(Staged &staged, Value index) {
                                 staged.buffer.getElementType(), SwizzleAttr());
   rewriter.setInsertionPoint(load);
   Value dest = StageOp::create(rewriter, loc, viewType, buffer, index);
-  auto copy = CopyAsyncOp::create(
-      rewriter, loc, FutureType::get(load.getContext(), viewType),
-      load.getSource(), load.getIndices(), dest, /*predicate=*/Value(),
-      /*in_bounds=*/UnitAttr(), /*alignment=*/IntegerAttr());
-  copy->setDiscardableAttrs(load->getDiscardableAttrDictionary());
-  auto wait = WaitOp::create(rewriter, loc, TypeRange{viewType},
-                             ValueRange{copy.getFuture()},
-                             rewriter.getI64IntegerAttr(0));
+  Value view = getCopies() == flash::CopyKind::async
+                   ? copyAsync(staged, dest)
+                   : copyThroughRegisters(staged, dest);
   gpu::BarrierOp::create(rewriter, loc);
-  Value view = wait.getResult(0);
 
-  staged.copy = copy;
   staged.readers.assign(load->user_begin(), load->user_end());
   const bool inRegisters = !staged.loop && keepInRegisters();
   Value tile;
@@ -358,15 +442,16 @@ void BufferStager::stage(Staged &staged, Value index) {
     }
   }
   rewriter.eraseOp(load);
-  if (!staged.loop && copy->getParentOfType<LoopLikeOpInterface>()) {
+  if (!staged.loop && staged.copy->getParentOfType<LoopLikeOpInterface>()) {
     // In a loop, but not directly: nothing is known of the last reads.
-    rewriter.setInsertionPoint(copy);
+    rewriter.setInsertionPoint(staged.copy);
     gpu::BarrierOp::create(rewriter, loc);
   }
 }
 
 /// Registers -> shared -> registers -> global: from a layout in which a thread
 /// holds two neighbours to one in which it holds 16 bytes of a row.
+/// Accumulators of products on FMA units are laid out in such runs already.
 void BufferStager::stageStore(StoreOp store) {
   RankedTensorType tile = store.getValue().getType();
   Location loc = store.getLoc();
@@ -404,9 +489,17 @@ LogicalResult BufferStager::run() {
       return;
     const int64_t rowBits =
         tile.getShape().back() * tile.getElementTypeBitWidth();
-    if (rowBits % 128 == 0 && comesFromDot(store.getValue()))
+    if (rowBits % 128 == 0 && comesFromTensorCores(store.getValue()))
       stores.push_back(store);
   });
+
+  for (LoadOp load : inPlace)
+    leaveInGlobalMemory(load);
+  // Only cp.async runs ahead of the iteration that it serves.
+  if (getCopies() != flash::CopyKind::async)
+    func->walk([](scf::ForOp loop) {
+      loop->removeDiscardableAttr("flash_tile.pipeline");
+    });
 
   llvm::MapVector<Operation *, SmallVector<Staged *>> byLoop;
   for (Staged &load : staged)

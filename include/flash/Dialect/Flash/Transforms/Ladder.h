@@ -25,6 +25,8 @@ namespace mlir::flash {
 /// with a lowering, the rest need what later chips have.
 inline constexpr int64_t kNumLevels = 13;
 inline constexpr int64_t kTunedLevel = 9;
+/// The last level that needs no tensor cores.
+inline constexpr int64_t kDoubleBufferedLevel = 4;
 
 /// What a level switches on; the fields are those of `#flash.schedule`.
 struct LadderSteps {

@@ -74,6 +74,8 @@ def FlashTile_Dialect : Dialect {
     | T44 | tmem.dot: f32 accumulator, columns a multiple of 16 up to 256, a transposed `a` in shared memory only |
     | T45 | in_range: one range at least |
     | T46 | a contraction order: of a product with `a` in registers and an mma accumulator, a permutation of the instruction's depth (32 bytes of elements) that is linear over GF(2) |
+    | T47 | the scratch of a reduction: a row for each of the result's, a column for each part, the source's element type |
+    | T48 | tiles in global memory: rank 2, extents up to 65536, elements of whole bytes |
 
     ### Constraints of whole programs
 

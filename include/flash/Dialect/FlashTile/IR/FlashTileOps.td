@@ -146,6 +146,35 @@ def FlashTile_LoadOp : FlashTile_Op<"load", [MemoryEffects<[MemRead]>]> {
   let hasVerifier = 1;
 }
 
+def FlashTile_GlobalTileOp : FlashTile_Op<"global_tile", [Pure]> {
+  let summary = "a tile left in global memory";
+  let description = [{
+    Moves nothing: names the tile whose first element is `source[indices]`, for
+    a dot on FMA units that reads it there, element by element. Elements outside
+    the memref's extents count as zero and are never touched in memory. The
+    memory must not change while the tile is used. Constraint T9.
+
+    ```mlir
+    func.func @global_tile(
+        %K: memref<?x?x?x128xbf16>, %b: index, %h: index, %row: index,
+        %col: index) {
+      %t = flash_tile.global_tile %K[%b, %h, %row, %col]
+        : memref<?x?x?x128xbf16> -> !flash_tile.global_tile<16x128xbf16>
+      return
+    }
+    ```
+  }];
+  let arguments = (ins
+    Arg<AnyMemRef, "global memory; the tile's axes are its last ones">:$source,
+    Arg<Variadic<Index>, "first element of the tile, one per axis">:$indices);
+  let results = (outs FlashTile_GlobalTileType:$result);
+  let assemblyFormat = [{
+    $source `[` $indices `]` attr-dict `:` qualified(type($source)) `->`
+    qualified(type($result))
+  }];
+  let hasVerifier = 1;
+}
+
 def FlashTile_StoreOp : FlashTile_Op<"store", [MemoryEffects<[MemWrite]>]> {
   let summary = "registers to global memory, dropped outside the memref";
   let description = [{
@@ -249,8 +278,9 @@ def FlashTile_DotOp : FlashTile_Op<"dot", [
   let summary = "accumulator + a * b";
   let description = [{
     `a` is M x K (K x M with `transpose_a`), `b` is K x N (N x K with
-    `transpose_b`), the accumulator M x N. Either operand may be a register tile
-    or a shared-memory view; reading a view is part of the dot. A view `b` that
+    `transpose_b`), the accumulator M x N. Either operand may be a register tile,
+    a shared-memory view or, on FMA units, a tile left in global memory; reading
+    it is part of the dot. A view `b` that
     is not transposed may have more columns than the accumulator (its rows are
     padded to 16-byte chunks): the further ones are not read.
 
@@ -267,7 +297,8 @@ def FlashTile_DotOp : FlashTile_Op<"dot", [
     loads everywhere, which read the same elements: 32 bits at a time along the
     depth, element by element across it.
 
-    Constraints: T12 (extents and element types agree), T13 (if the accumulator
+    Constraints: T12 (extents and element types agree; tiles in global memory
+    for products on FMA units only), T13 (if the accumulator
     has an mma or wgmma layout: depth a multiple of 32 bytes, f32 or f16
     accumulator, register operands as the instruction reads them), T46 (the
     contraction order).
@@ -330,27 +361,54 @@ def FlashTile_DotOp : FlashTile_Op<"dot", [
   let hasVerifier = 1;
 }
 
-def FlashTile_ReduceOp : FlashTile_Op<"reduce", [Pure]> {
+def FlashTile_ReduceOp : FlashTile_Op<"reduce", [
+    DeclareOpInterfaceMethods<ConditionallySpeculatable>,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "reduction of a tile over one axis";
   let description = [{
     Drops one axis of a tile of rank 2 or more. The result's layout is the slice
     of the source's (`Layout::slice`): every thread that held an element of the
-    row holds the result. Constraint T14.
+    row holds the result.
+
+    Lanes that share a row combine their parts by warp shuffles or, `through` a
+    view in shared memory, by a tree: each part is stored to the row's slot for
+    its thread, half of the threads add the other half's parts to theirs, and so
+    on, with a `gpu.barrier` around every step. Then several warps may hold parts
+    of a row, and all threads of the CTA must reach the op together. `%scratch`
+    is a place to work, undefined before and after.
+
+    Constraints: T14, T47 (the scratch has a row per row of the result, at least
+    as many columns as threads hold parts of a row, and the source's element
+    type; the reduced axis is the last of two).
 
     ```mlir
     func.func @reduce(
-        %s: tensor<128x64xf32>) {
+        %s: tensor<128x64xf32>, %scratch: !flash_tile.view<128x8xf32>) {
       %m = flash_tile.reduce max %s axis 1
+        : tensor<128x64xf32> -> tensor<128xf32>
+      %l = flash_tile.reduce add %s axis 1
+        through (%scratch : !flash_tile.view<128x8xf32>)
         : tensor<128x64xf32> -> tensor<128xf32>
       return
     }
     ```
   }];
-  let arguments = (ins FlashTile_ReduceKind:$kind, FlashTile_Tile:$source,
-                       I64Attr:$axis);
+  let arguments = (ins
+    FlashTile_ReduceKind:$kind, FlashTile_Tile:$source, I64Attr:$axis,
+    Arg<Optional<FlashTile_ViewType>, "shared memory to combine lanes in">:$scratch);
   let results = (outs FlashTile_Tile:$result);
+  let builders = [
+    OpBuilder<(ins "::mlir::Type":$result,
+                   "::mlir::flash_tile::ReduceKind":$kind,
+                   "::mlir::Value":$source, "int64_t":$axis), [{
+      build($_builder, $_state, result, kind, source,
+            static_cast<uint64_t>(axis), ::mlir::Value());
+    }]>
+  ];
   let assemblyFormat = [{
-    $kind $source `axis` $axis attr-dict `:` qualified(type($source)) `->` type($result)
+    $kind $source `axis` $axis
+    (`through` `(` $scratch^ `:` qualified(type($scratch)) `)`)? attr-dict
+    `:` qualified(type($source)) `->` type($result)
   }];
   let hasVerifier = 1;
 }

@@ -65,6 +65,18 @@ def FlashTile_ViewType : FlashTile_Type<"View", "view"> {
   let genVerifyDecl = 1;
 }
 
+def FlashTile_GlobalTileType : FlashTile_Type<"GlobalTile", "global_tile"> {
+  let summary = "tile that stays in global memory";
+  let description = [{
+    What `flash_tile.global_tile` yields: `!flash_tile.global_tile<16x128xbf16>`.
+    Constraint T48: rank 2, extents of 1 to 65536, elements of whole bytes.
+  }];
+  let parameters = (ins
+    ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
 def FlashTile_FutureType : FlashTile_Type<"Future", "future"> {
   let summary = "result of an asynchronous operation, untouchable before wait";
   let description = [{
@@ -129,7 +141,9 @@ def FlashTile_TmemType : FlashTile_Type<"Tmem", "tmem"> {
 
 /// A register tile: static extents, its layout the encoding.
 def FlashTile_Tile : StaticShapeTensorOf<[AnyFloat, AnySignlessInteger]>;
-/// An operand of a dot: a register tile or a shared-memory view.
-def FlashTile_DotOperand : AnyTypeOf<[FlashTile_Tile, FlashTile_ViewType]>;
+/// An operand of a dot: a register tile, a shared-memory view or a tile that
+/// stays in global memory.
+def FlashTile_DotOperand
+    : AnyTypeOf<[FlashTile_Tile, FlashTile_ViewType, FlashTile_GlobalTileType]>;
 
 #endif // FLASH_DIALECT_FLASHTILE_IR_FLASHTILETYPES_TD

@@ -124,6 +124,10 @@ public:
   /// hold copies of the result.
   Layout slice(int64_t axis) const;
 
+  /// Threads that hold different elements of one line along `axis`: lanes and
+  /// warps that move along it.
+  int64_t countParts(int64_t axis) const;
+
   /// The same function with every repeat that is a power of two, and that no
   /// carry can reach, spelled as vectors, and adjacent repeats joined. Equal
   /// canonical forms are equal functions; see isSameFunction() for the
@@ -186,6 +190,24 @@ public:
   /// Needs rows a multiple of 32 * warps.
   static FailureOr<Layout> tcgen05Accumulator(int64_t rows, int64_t cols,
                                               int64_t warps);
+
+  /// Accumulator of a product on FMA units. A warp owns whole rows; its lanes
+  /// are 4 rows by 8 columns, lane bits 0-2 along the columns in runs of a
+  /// vector, and registers hold the rest: the vectors of a row, then further
+  /// rows. The vector is the largest power of two up to `vector` that divides
+  /// the columns of a lane. With vectors of one the lanes of a row hold
+  /// neighbouring columns. The slice along the columns does not depend on them,
+  /// so one row statistic fits tiles of any width. Needs rows a multiple of 4
+  /// per warp and cols of 8.
+  static FailureOr<Layout> fmaAccumulator(int64_t rows, int64_t cols,
+                                          int64_t warps, int64_t vector);
+  /// A thread per row: 32 rows per warp, as many warps down the rows as share
+  /// them evenly. Warps left over hold the same rows: copies of them or, with
+  /// `split`, a slice of the columns each. The threads may reach below the last
+  /// row of a tile that is no multiple of 32. With `split`, needs cols a
+  /// multiple of the slices.
+  static FailureOr<Layout> threadRows(int64_t rows, int64_t cols,
+                                      int64_t warps, bool split);
 
   /// Whether threads hold elements as an m16n8 or wgmma accumulator does,
   /// whatever the warps and repeats are. The instruction's columns may be every

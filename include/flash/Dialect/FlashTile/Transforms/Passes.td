@@ -50,6 +50,14 @@ def FlashTileStageBuffers : Pass<"flash-tile-stage-buffers"> {
       16-byte chunks of rows. The barrier in front of it allows
       `--flash-tile-plan-shared` to put that buffer over dead ones.
 
+    The schedule's `copies` says how a tile gets there. `async`, the default, is
+    the above. With `vector` and `scalar` it is loaded to registers, stored to a
+    buffer of one stage and read behind a barrier, and the loop is not to be
+    pipelined any more: `vector` leaves the layout of the load to
+    `--flash-tile-assign-layouts` (16 bytes per lane, along the rows), `scalar`
+    gives it a row per lane, one element at a time. With `none` the dot gets a
+    `flash_tile.global_tile` and nothing is staged.
+
     The result is correct without any further pass: where one stage is used, a
     barrier separates the last read from the next copy.
 
@@ -170,6 +178,79 @@ def FlashTileSplitBands : Pass<"flash-tile-split-bands"> {
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::scf::SCFDialect"];
+}
+
+def FlashTileStageOperands : Pass<"flash-tile-stage-operands"> {
+  let summary = "Computed operands of products on FMA units through shared memory";
+  let description = [{
+    A thread of a `flash_tile.dot` with `unit = fma` reads whole rows of A, which
+    other lanes of its warp have computed. So an A operand that is a register
+    tile is stored to a buffer, in its own element type, and the dot reads the
+    view behind a `gpu.barrier`. Another one separates the reads from the store
+    of the next iteration unless the loop has one there already. Operands of one
+    type share a buffer.
+
+    ```mlir
+    func.func @before(%p: tensor<64x32xbf16>, %v: !flash_tile.view<32x64xbf16>, %o: tensor<64x64xf32>) -> tensor<64x64xf32> {
+      %r = flash_tile.dot %p, %v, %o on fma : tensor<64x32xbf16>, !flash_tile.view<32x64xbf16>, tensor<64x64xf32>
+      return %r : tensor<64x64xf32>
+    }
+    func.func @after(%p: tensor<64x32xbf16>, %v: !flash_tile.view<32x64xbf16>, %o: tensor<64x64xf32>) -> tensor<64x64xf32> {
+      %buffer = flash_tile.alloc : !flash_tile.buffer<1x64x32xbf16>
+      %c0 = arith.constant 0 : index
+      %view = flash_tile.stage %buffer[%c0] : !flash_tile.buffer<1x64x32xbf16> -> !flash_tile.view<64x32xbf16>
+      gpu.barrier
+      flash_tile.local_store %p, %view : tensor<64x32xbf16>, !flash_tile.view<64x32xbf16>
+      gpu.barrier
+      %r = flash_tile.dot %view, %v, %o on fma : !flash_tile.view<64x32xbf16>, !flash_tile.view<32x64xbf16>, tensor<64x64xf32>
+      return %r : tensor<64x64xf32>
+    }
+    ```
+
+    Needs: B operands in shared memory; comes after `--flash-tile-pipeline`,
+    which refuses other writes in the loop. Leaves: no register tile as A of such
+    a dot. Refuses: nothing; dots on tensor cores, and those whose B lies
+    elsewhere, stay.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::flash_tile::FlashTileDialect",
+    "::mlir::gpu::GPUDialect"
+  ];
+}
+
+def FlashTileStageReductions : Pass<"flash-tile-stage-reductions"> {
+  let summary = "Reductions between lanes through shared memory";
+  let description = [{
+    Where the function's `flash_tile.schedule` says `reduce = tree`, every
+    `flash_tile.reduce` over the columns of a row that several threads hold
+    parts of gets a scratch view: a buffer of a row per row and a column per
+    part. Reductions of one shape share a buffer, as each of them begins with a
+    barrier.
+
+    ```mlir
+    #tile = #flash_tile.layout<lane = [[0, 1], [0, 2], [0, 4], [1, 0], [2, 0]]>
+    #rows = #flash_tile.layout<lane = [[0], [0], [0], [1], [2]]>
+    func.func @before(%x: tensor<4x8xf32, #tile>) -> tensor<4xf32, #rows> attributes {
+        flash_tile.schedule = #flash.schedule<chip = "sm_80", level = 1, tile_q = 16, tile_k = 16, warps = 1, stages_k = 1, stages_v = 1, query_in_registers = false, reduce = tree>} {
+      %m = flash_tile.reduce max %x axis 1 : tensor<4x8xf32, #tile> -> tensor<4xf32, #rows>
+      return %m : tensor<4xf32, #rows>
+    }
+    func.func @after(%x: tensor<4x8xf32, #tile>) -> tensor<4xf32, #rows> attributes {
+        flash_tile.schedule = #flash.schedule<chip = "sm_80", level = 1, tile_q = 16, tile_k = 16, warps = 1, stages_k = 1, stages_v = 1, query_in_registers = false, reduce = tree>} {
+      %buffer = flash_tile.alloc : !flash_tile.buffer<1x4x8xf32>
+      %c0 = arith.constant 0 : index
+      %view = flash_tile.stage %buffer[%c0] : !flash_tile.buffer<1x4x8xf32> -> !flash_tile.view<4x8xf32>
+      %m = flash_tile.reduce max %x axis 1 through (%view : !flash_tile.view<4x8xf32>) : tensor<4x8xf32, #tile> -> tensor<4xf32, #rows>
+      return %m : tensor<4xf32, #rows>
+    }
+    ```
+
+    Needs: layouts. Leaves: no shuffle among those reductions. Refuses: nothing;
+    other schedules are left as they are.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::flash_tile::FlashTileDialect"
+  ];
 }
 
 def FlashTilePlanShared : Pass<"flash-tile-plan-shared"> {
