@@ -154,33 +154,47 @@ CudaDevice::time(const std::function<Status()> &work, unsigned warmUp,
   for (unsigned i = 0; i < warmUp; ++i)
     if (Status status = work(); !status)
       return status.error();
+  // Calls queue up behind each other, with an event between them: the time of
+  // starting one from the host is hidden behind the one before.
   struct Events {
     const Driver &driver;
-    CUevent start = nullptr, end = nullptr;
+    std::vector<CUevent> handles;
     ~Events() {
-      for (CUevent event : {start, end})
-        if (event)
-          (void)driver.eventDestroy(event);
+      for (CUevent event : handles)
+        (void)driver.eventDestroy(event);
     }
-  } events{*driver};
-  for (CUevent *event : {&events.start, &events.end})
+  } events{*driver, {}};
+  for (unsigned i = 0; i <= repeats; ++i) {
+    CUevent event = nullptr;
     if (Status status =
-            driver->check("cuEventCreate", driver->eventCreate(event, 0));
+            driver->check("cuEventCreate", driver->eventCreate(&event, 0));
         !status)
       return status.error();
+    events.handles.push_back(event);
+  }
+  for (unsigned i = 0; i <= repeats; ++i) {
+    if (i > 0)
+      if (Status status = work(); !status)
+        return status.error();
+    if (Status status = driver->check(
+            "cuEventRecord", driver->eventRecord(events.handles[i], nullptr));
+        !status)
+      return status.error();
+  }
+  if (Status status =
+          driver->check("cuEventSynchronize",
+                        driver->eventSynchronize(events.handles.back()));
+      !status)
+    return status.error();
   std::vector<double> milliseconds;
   for (unsigned i = 0; i < repeats; ++i) {
-    CUresult started = driver->eventRecord(events.start, nullptr);
-    Status worked = work();
-    if (!worked)
-      return worked.error();
     float elapsed = 0;
-    for (CUresult code :
-         {started, driver->eventRecord(events.end, nullptr),
-          driver->eventSynchronize(events.end),
-          driver->eventElapsedTime(&elapsed, events.start, events.end)})
-      if (Status status = driver->check("cuEventElapsedTime", code); !status)
-        return status.error();
+    if (Status status =
+            driver->check("cuEventElapsedTime",
+                          driver->eventElapsedTime(&elapsed, events.handles[i],
+                                                   events.handles[i + 1]));
+        !status)
+      return status.error();
     milliseconds.push_back(elapsed);
   }
   return milliseconds;

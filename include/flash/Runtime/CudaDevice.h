@@ -47,8 +47,8 @@ public:
   Status read(uint64_t address, void *to, size_t bytes);
   Status synchronize();
 
-  /// Milliseconds, by events, that each of `repeats` calls of `work` takes,
-  /// after `warmUp` calls that are not measured.
+  /// Milliseconds, by events, that each of `repeats` calls of `work` takes, one
+  /// behind the other, after `warmUp` calls that are not measured.
   Result<std::vector<double>> time(const std::function<Status()> &work,
                                    unsigned warmUp, unsigned repeats);
 
