@@ -60,6 +60,11 @@ def accepts_dlpack(name, code, bits):
     return (code, bits) in _TYPES[name][3]
 
 
+def largest(name):
+    """The greatest finite value of a type narrower than f32."""
+    return _FORMATS[name][2]
+
+
 def expected(name):
     """ "bf16 (uint16 or bfloat16)", for messages."""
     return f"{name} ({' or '.join(_TYPES[name][2])})"

@@ -14,6 +14,8 @@ from .expression import evaluate
 from .manifest import launch_shape, parse
 
 _OPERANDS = {"query": "q", "key": "k", "value": "v", "output": "out", "lse": "lse"}
+# What heads of 8-bit operands are multiplied by; 1 where a call gives none.
+_DESCALES = {"q_descale": ("b", "hq"), "k_descale": ("b", "hkv"), "v_descale": ("b", "hkv")}
 _FORMATS = {"pointer": "Q", "i32": "i", "i64": "q", "f32": "f"}
 _I32_MAX = (1 << 31) - 1
 
@@ -58,12 +60,13 @@ class Kernel:
             if role not in operands:
                 raise PackageError(f"'{path}': expected a parameter of role {role}, got none")
         self._operands = operands
-        # Whatever else the kernel takes is passed by name: captures, scales of
-        # 8-bit operands.
+        # Whatever else the kernel takes is passed by name: captures, and what each
+        # head of 8-bit operands is multiplied by.
         self.extra = [
             p
             for p in manifest.parameters
-            if p.role not in _OPERANDS and p.role not in ("workspace", "size", "stride", "scale")
+            if p.role not in _OPERANDS
+            and p.role not in ("workspace", "size", "stride", "extent", "scale")
         ]
 
     def __repr__(self):
@@ -85,7 +88,9 @@ class Kernel:
         takes. Arrays on a device are used in place, on the current stream of
         their library or on `stream`, a handle, and the call returns at once.
         Host arrays are copied there and back, and the call waits. `scale`
-        replaces what the kernel was compiled with. Captures are keywords.
+        replaces what the kernel was compiled with. Captures are keywords, and so
+        are q_descale, k_descale and v_descale (float32, [batch, heads]), what
+        the heads of 8-bit operands are multiplied by (1 unless given).
         """
         call = self.prepare(q, k, v, out, lse, scale=scale, stream=stream, **extra)
         call.start()
@@ -114,7 +119,7 @@ class Kernel:
             views[parameter.name] = arrays.view(array, role, parameter.dtype)
             if views[parameter.name].on_host and not views[parameter.name].host.flags.writeable:
                 raise ArgumentError(f"{role}: expected an array to write to, got a read-only one")
-        scalars = self._extra_arguments(extra, views)
+        scalars = self._extra_arguments(extra, views, sizes)
         self._check(views, sizes)
         return _Call(self, views, sizes, scalars, self._scale(scale), stream, results)
 
@@ -161,7 +166,7 @@ class Kernel:
             )
         return sizes
 
-    def _extra_arguments(self, extra, views):
+    def _extra_arguments(self, extra, views, sizes):
         """Adds captured arrays to `views`; returns captured scalars."""
         scalars = {}
         unknown = set(extra) - set(self.extra_parameters)
@@ -171,6 +176,9 @@ class Kernel:
                 f"'{sorted(unknown)[0]}': expected a capture of the kernel ({known}), got another"
             )
         for parameter in self.extra:
+            if extra.get(parameter.name) is None and parameter.role in _DESCALES:
+                shape = [sizes[name] for name in _DESCALES[parameter.role]]
+                extra[parameter.name] = np.ones(shape, dtypes.storage(parameter.dtype))
             if extra.get(parameter.name) is None:
                 raise ArgumentError(f"'{parameter.name}': expected one, as a keyword, got none")
             if parameter.kind == "pointer":
@@ -191,6 +199,7 @@ class Kernel:
             "value": ("b", "hkv", "sk", "dv"),
             "output": ("b", "hq", "sq", "dv"),
             "lse": ("b", "hq", "sq"),
+            **_DESCALES,
         }
         ordinals = {}
         for name, view in views.items():
@@ -302,6 +311,8 @@ class _Call:
             return sizes[parameter.name]
         if parameter.role == "stride":
             return placed[parameter.of][1][parameter.dim]
+        if parameter.role == "extent":
+            return self._views[parameter.of].shape[parameter.dim]
         if parameter.role == "scale":
             return scale
         if parameter.kind == "pointer":

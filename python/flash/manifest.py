@@ -102,7 +102,7 @@ def _parameter(entry, where):
         parameter.unit_inner_stride = _member(entry, where, "unit_inner_stride", bool)
         if "shape" in entry:
             parameter.shape = _member(entry, where, "shape", list)
-    if parameter.role == "stride":
+    if parameter.role in ("stride", "extent"):
         parameter.of = _member(entry, where, "of", str)
         parameter.dim = _member(entry, where, "dim", int)
     if parameter.role == "scale":
@@ -137,7 +137,7 @@ def parse(text):
     ]
     by_name = {parameter.name: parameter for parameter in parameters}
     for parameter in parameters:
-        if parameter.role == "stride" and parameter.of not in by_name:
+        if parameter.role in ("stride", "extent") and parameter.of not in by_name:
             raise PackageError(
                 f"manifest parameter '{parameter.name}': of: expected the name of a pointer, "
                 f"got '{parameter.of}'"

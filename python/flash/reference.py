@@ -108,7 +108,9 @@ def attention_head(q, k, v, spec, sizes, scale, head, low=None):
         weights = np.exp(s - np.where(alive, m, 0)[:, None])
         total = weights.sum(axis=1)
         if low is not None:
-            weights = dtypes.round_to(weights, low[0])
+            # Eight bits are used from their upper end, as kernels do.
+            gain = {"e4m3": 2.0**8, "e5m2": 2.0**15}.get(low[0], 1.0)
+            weights = dtypes.round_to(weights * kind(gain), low[0]) / kind(gain)
         with np.errstate(divide="ignore", invalid="ignore"):
             o[rows] = np.where(alive[:, None], (weights @ v) / total[:, None], 0)
             lse[rows] = np.where(alive, m + np.log(total), -np.inf)
@@ -117,10 +119,11 @@ def attention_head(q, k, v, spec, sizes, scale, head, low=None):
     return o.astype(np.float64), lse.astype(np.float64)
 
 
-def check(out, lse, q, k, v, spec, sizes, scale, dtype, heads=None, known=None):
+def check(out, lse, q, k, v, spec, sizes, scale, dtype, heads=None, known=None, descales=None):
     """Compares a result with the reference; arrays hold bits, [b, h, s, d].
 
-    `heads`, pairs (b, h), are looked at, or all of them. `lse` may be None.
+    `dtype` is that of q, k and v; that of `out` follows. `descales`, three arrays
+    [b, h], are what heads of q, k and v are multiplied by. `heads`, pairs (b, h), are looked at, or all of them. `lse` may be None.
     `known`, a dict, keeps what was computed of the inputs for the next check of
     the same. The result says max_abs_err, tolerance, max_row_rel_err, row_tolerance,
     lse_max_abs_err, heads, pass and errors.
@@ -128,6 +131,7 @@ def check(out, lse, q, k, v, spec, sizes, scale, dtype, heads=None, known=None):
     if heads is None:
         heads = [(b, h) for b in range(sizes["b"]) for h in range(sizes["hq"])]
     known = {} if known is None else known
+    out_dtype = spec.output_dtype
     group = sizes["hq"] // sizes["hkv"]
     worst = {"error": 0.0, "low": 0.0, "resolution": 0.0, "row": 0.0, "lse": 0.0}
     errors = []
@@ -141,17 +145,18 @@ def check(out, lse, q, k, v, spec, sizes, scale, dtype, heads=None, known=None):
 
     for b, h in heads:
         if (b, h) not in known:
-            operands = [
-                dtypes.decode(part, dtype) for part in (q[b, h], k[b, h // group], v[b, h // group])
-            ]
+            places = (b, h), (b, h // group), (b, h // group)
+            operands = [dtypes.decode(part[at], dtype) for part, at in zip((q, k, v), places)]
+            if descales is not None:
+                operands = [x * part[at] for x, part, at in zip(operands, descales, places)]
             known[b, h] = attention_head(*operands, spec, sizes, scale, h) + attention_head(
-                *operands, spec, sizes, scale, h, low=(dtype, dtype)
+                *operands, spec, sizes, scale, h, low=(dtype, out_dtype)
             )
         ref, ref_lse, low, _ = known[b, h]
-        got = dtypes.decode(out[b, h], dtype)
+        got = dtypes.decode(out[b, h], out_dtype)
         see("error", np.abs(got - ref))
         see("low", np.abs(low - ref))
-        shifted = dtypes.round_to(dtypes.round_to(ref + 0.3, dtype) - 0.3, dtype)
+        shifted = dtypes.round_to(dtypes.round_to(ref + 0.3, out_dtype) - 0.3, out_dtype)
         see("resolution", np.abs(shifted - ref))
         distance = np.linalg.norm(got - ref, axis=1)
         norm = np.linalg.norm(ref, axis=1)

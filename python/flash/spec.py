@@ -37,6 +37,16 @@ class Spec:
         return self.sizes["d"] ** -0.5 if self.scale is None else self.scale
 
     @property
+    def output_dtype(self):
+        """Of o: the inputs', but f32 for tf32, whose arrays are f32, and bf16 for 8 bits."""
+        return {"tf32": "f32", "e4m3": "bf16", "e5m2": "bf16"}.get(self.dtype, self.dtype)
+
+    @property
+    def has_descales(self):
+        """Whether q, k and v stand for their elements times a scale per head."""
+        return self.dtype in ("e4m3", "e5m2")
+
+    @property
     def is_plain(self):
         """Whether nothing but a causal mask is asked for."""
         return (

@@ -5,6 +5,7 @@
 import ctypes
 import gc
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -245,6 +246,62 @@ def test_launches_before_share_the_workspace(package, operands, tmp_path):
     assert len(kernel._workspaces) == 1
     kernel(*placed)
     assert len(kernel._workspaces) == 1
+
+
+def test_extents_and_scales_of_heads(package, operands, tmp_path):
+    """A launch gets the open extent of a capture and, by default, scales of 1."""
+    shutil.copytree(package(OPEN), tmp_path / "p")
+    manifest = json.loads((tmp_path / "p" / "manifest.json").read_text())
+    pointer = {"kind": "pointer", "align": 4, "row_align": 4, "unit_inner_stride": False}
+    added = [
+        {"name": "bias", "role": "capture", "dtype": "f32", "rank": 1, "shape": ["?"], **pointer},
+        {"name": "bias_extent_0", "kind": "i64", "role": "extent", "of": "bias", "dim": 0},
+        {"name": "k_descale", "role": "k_descale", "dtype": "f32", "rank": 2, **pointer},
+    ]
+    manifest["launch"]["parameters"] = [p["name"] for p in manifest["parameters"]]
+    manifest["parameters"] += added
+    manifest["version"] = 2
+    manifest["before"] = [
+        {
+            "entry": "note",
+            "parameters": ["o", "bias_extent_0", "k_descale"],
+            "grid": ["1"] * 3,
+            "block": ["1"] * 3,
+            "cluster": ["1"] * 3,
+            "dynamic_shared_bytes": 0,
+        }
+    ]
+    (tmp_path / "p" / "manifest.json").write_text(json.dumps(manifest))
+    ptx = tmp_path / "p" / "kernel.ptx"
+    text = ptx.read_text()
+    first = text.index("{", text.index(".entry attention")) + 1
+    ptx.write_text(text[:first] + "\n ret;\n" + text[first:] + """
+.visible .entry note(.param .u64 o, .param .u64 extent, .param .u64 scale)
+{
+  .reg .b64 %rd<5>; .reg .b32 %r<4>;
+  ld.param.u64 %rd1, [o]; ld.param.u64 %rd2, [extent]; ld.param.u64 %rd3, [scale];
+  ld.global.u32 %r1, [%rd3+12]; cvt.u32.u64 %r2, %rd2;
+  st.global.u32 [%rd1], %r2; st.global.u32 [%rd1+4], %r1; ret;
+}
+""")
+    kernel = flash.load(tmp_path / "p")
+    assert kernel.extra_parameters == ["bias", "k_descale"]
+    bias = np.zeros(77, np.float32)
+
+    def noted(**extra):
+        placed = [flash.DeviceArray.from_numpy(part, "bf16") for part in operands]
+        out, _ = kernel(*placed, bias=bias, **extra)
+        bits = out.numpy().ravel()[:4]
+        return bits[:2].view(np.uint32)[0], bits[2:].view(np.float32)[0]
+
+    assert noted() == (77, 1.0)
+    # The last of its two batches and two heads.
+    scale = np.array([[1, 2], [3, 4]], np.float32)
+    assert noted(k_descale=scale) == (77, 4.0)
+    with pytest.raises(
+        flash.ArgumentError, match=r"k_descale: expected shape \(2, 2\), got \(2, 3\)"
+    ):
+        noted(k_descale=np.ones((2, 3), np.float32))
 
 
 def test_a_race_is_an_error(package, operands, tmp_path):

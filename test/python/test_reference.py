@@ -91,6 +91,28 @@ def test_bounds_fail(result):
     assert "max |lse - ref|" in errors(shift)
 
 
+@pytest.mark.parametrize("dtype", ["e4m3", "e5m2"])
+def test_eight_bits_with_a_scale_per_head(dtype):
+    """What is in range of the bounds: a result in bfloat16 of scaled 8-bit operands."""
+    from flash import dtypes
+
+    spec = spec_.parse(f"b=1,hq=2,hkv=1,sq=20,sk=30,d=32,dtype={dtype}")
+    rng = np.random.default_rng(0)
+    shapes = [(1, 2, 20, 32), (1, 1, 30, 32), (1, 1, 30, 32)]
+    q, k, v = (dtypes.encode(rng.standard_normal(shape) * 8, dtype) for shape in shapes)
+    descales = [np.full(shape[:2], 0.125, np.float32) * (1 + i) for i, shape in enumerate(shapes)]
+    out = np.zeros((1, 2, 20, 32), np.uint16)
+    for h in range(2):
+        values = [dtypes.decode(x, dtype) for x in (q[0, h], k[0, 0], v[0, 0])]
+        o, _ = reference.attention_head(
+            values[0] * 0.125, values[1] * 0.25, values[2] * 0.375, spec, spec.sizes, 32**-0.5, h
+        )
+        out[0, h] = dtypes.encode(o, "bf16")
+    arguments = out, None, q, k, v, spec, spec.sizes, 32**-0.5, dtype
+    assert reference.check(*arguments, descales=descales)["pass"]
+    assert not reference.check(*arguments)["pass"]
+
+
 def test_counts():
     sizes = {"b": 2, "hq": 4, "hkv": 4, "sq": 64, "sk": 64, "d": 16, "dv": 8}
     flops = lambda text: reference.count_flops(

@@ -10,7 +10,6 @@ import numpy as np
 from .. import arrays, dtypes, reference
 from ..driver import L2_CACHE_SIZE
 from ..errors import FlashError
-from ..expression import evaluate
 
 _MAX_SETS = 16
 _DEFAULT_LENGTH = {False: 4096, True: 128}  # By whether the device is emulated.
@@ -86,15 +85,27 @@ class Problem:
         l2 = device.attribute(L2_CACHE_SIZE)
         count = 1 if device.is_emulated else min(_MAX_SETS, max(2, -(-2 * l2 // nbytes)))
         generator = np.random.default_rng(seed)
-        self.sets = []
+        self.sets, self.extra = [], []
         for i in range(count):
-            bits = [
-                dtypes.encode(generator.standard_normal(shape, np.float32), self.dtype)
-                for shape in self.shapes
-            ]
+            values = [generator.standard_normal(shape, np.float32) for shape in self.shapes]
+            # Heads of 8-bit operands fill their type's range.
+            descales = [self._descale(part) for part in values] if spec.has_descales else []
+            if descales:
+                values = [x / scale[..., None, None] for x, scale in zip(values, descales)]
+            bits = [dtypes.encode(part, self.dtype) for part in values]
             if i == 0:
-                self.host = bits
+                self.host, self.descales = bits, descales or None
             self.sets.append([self._to_device(part) for part in bits])
+            self.extra.append(
+                {
+                    f"{name}_descale": arrays.DeviceArray.from_numpy(scale, "f32", device.ordinal)
+                    for name, scale in zip("qkv", descales)
+                }
+            )
+
+    def _descale(self, values):
+        """What the numbers of each head are multiples of, as float32."""
+        return (np.abs(values).max(axis=(2, 3)) / dtypes.largest(self.dtype)).astype(np.float32)
 
     def _to_device(self, bits):
         if not self.torch:
@@ -118,19 +129,16 @@ class Problem:
 
     def package(self, kernel, name):
         """A package as a contender; its first result stays in `out` and `lse`."""
-        extra = {}
         for parameter in kernel.extra:
-            if parameter.kind != "pointer" or parameter.role == "capture" or not parameter.shape:
+            if parameter.role == "capture":
                 raise BenchError(
                     f"'{kernel.path}': parameter '{parameter.name}': expected a kernel without "
                     "captures, whose values only the application knows"
                 )
-            shape = [evaluate(text, self.sizes) for text in parameter.shape]
-            ones = dtypes.encode(np.ones(shape, np.float32), parameter.dtype)
-            extra[parameter.name] = arrays.DeviceArray.from_numpy(
-                ones, parameter.dtype, self.device.ordinal
-            )
-        calls = [kernel.prepare(*inputs, stream=0, **extra) for inputs in self.sets]
+        calls = [
+            kernel.prepare(*inputs, stream=0, **extra)
+            for inputs, extra in zip(self.sets, self.extra)
+        ]
         contender = Contender(
             name,
             lambda i: calls[i % len(calls)].start(),
@@ -159,6 +167,7 @@ class Problem:
             self.dtype,
             self.some_heads(heads),
             self.known,
+            self.descales,
         )
 
     def _to_host(self, array):
