@@ -128,7 +128,7 @@ def main(arguments):
     flash_run, flashc, *levels = arguments
     with tempfile.TemporaryDirectory() as directory:
         for level in map(int, levels):
-            spec = "sq=64,sk=96,d=64,dtype=bf16"
+            spec = "sq=64,sk=192,d=64,dtype=bf16"
             kernel = Kernel(flash_run, flashc, spec, level, directory)
             print("level %d, %s: %d x %d, %d warps" % (
                 level, spec, kernel.tile_q, kernel.tile_k, kernel.warps))

@@ -56,9 +56,9 @@ constexpr ScheduleEntry kTuned[] = {
 };
 
 /// Levels 5 to 8: 16 rows per warp, two stages of K and V. One table, so that
-/// they differ in their steps alone. Found like level 9's, with the further wish
-/// that levels 5 and 6 (S in f32 and P in shared memory besides) have two CTAs
-/// on an SM of 164 KiB: 64 keys at d = 128 would take 105 KiB there.
+/// they differ in their steps alone. Found like level 9's, with the further
+/// wish that levels 5 and 6 (S in f32 and P in shared memory besides) have two
+/// CTAs on an SM of 164 KiB: 64 keys at d = 128 would take 105 KiB there.
 constexpr ScheduleEntry kTensorCores[] = {
     {"", 64, 64, 64, 0, 4, 2, 2, false},
     {"", 128, 64, 32, 0, 4, 2, 2, false},
@@ -68,18 +68,23 @@ constexpr ScheduleEntry kTensorCores[] = {
 };
 
 /// Levels 1 to 4: 16 rows per warp, of which a thread has 4, and where the
-/// output is wider 8. A thread of d = 128 holds 64 f32 of the output, 16 of the
-/// scores and 32 of Q or P at a time.
+/// output is wider 8. A thread of d = 128 holds 64 f32 of the output, 16 or 32
+/// of the scores and 32 of Q or P at a time. ptxas 13.0 assembles all of them
+/// for sm_80 to sm_90 with no spill, causal at dynamic sizes; for sm_80 level 4
+/// spills 8 to 16 bytes with 32 keys at d = 40 and 128, and with 64 at d = 96.
 constexpr ScheduleEntry kFma[] = {
+    {"sm_80", 80, 64, 64, 0, 4, 2, 2, false},
+    {"", 96, 64, 32, 0, 4, 2, 2, false},
+    {"sm_80", 128, 64, 64, 0, 4, 2, 2, false},
     {"", 128, 64, 32, 0, 4, 2, 2, false},
     {"", 256, 32, 32, 128, 4, 2, 2, false},
 };
 
-/// Level 0: a thread per row, the warps a slice of the output's columns each.
-/// The product P V is unrolled: 16 keys by 32 columns at most.
+/// Level 0: a thread per row, the warps a slice of the output's columns each,
+/// an even number. The product P V is unrolled: 16 keys by 64 columns at most;
+/// 196 registers at d = 256, no spill.
 constexpr ScheduleEntry kNaive[] = {
-    {"", 128, 32, 16, 0, 4, 1, 1, false},
-    {"", 256, 32, 16, 0, 8, 1, 1, false},
+    {"", 256, 32, 16, 0, 4, 1, 1, false},
 };
 
 static llvm::ArrayRef<ScheduleEntry> getTable(int64_t level) {

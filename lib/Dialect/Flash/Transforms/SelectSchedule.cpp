@@ -232,6 +232,17 @@ static LogicalResult checkSchedule(AttentionOp op, ScheduleAttr schedule,
                             << warpRows << " rows for each of "
                             << schedule.getWarps() << " warps), got "
                             << schedule.getTileQ();
+  // Two 16-bit elements of a thread share a register.
+  int64_t held = schedule.getTileQ() * getSliceColumns(op, schedule) /
+                 (32 * schedule.getWarps());
+  if (schedule.getPv() == MathUnit::fma && held % 2 != 0 &&
+      elementBytes(op.getOutputType()) == 2)
+    return op.emitOpError()
+           << "tile sizes: expected an even number of output elements per "
+              "thread, got "
+           << held << " (" << schedule.getTileQ() << " x "
+           << getSliceColumns(op, schedule) << " for " << schedule.getWarps()
+           << " warps)";
   int64_t bytes = getSharedBytes(op, schedule);
   if (bytes > chip.sharedPerCTA)
     return op.emitOpError()
