@@ -64,9 +64,10 @@ Buffer &BufferMap::add(std::string_view name, uint64_t address, uint64_t size,
 }
 
 bool BufferMap::remove(uint64_t address) {
-  auto it = std::find_if(
-      buffers.begin(), buffers.end(),
-      [&](const Buffer &buffer) { return buffer.address == address; });
+  auto it =
+      std::find_if(buffers.begin(), buffers.end(), [&](const Buffer &buffer) {
+        return buffer.address == address;
+      });
   if (it == buffers.end())
     return false;
   buffers.erase(it);
@@ -131,9 +132,7 @@ uint64_t Device::allocate(std::string_view name, size_t bytes,
   return address;
 }
 
-bool Device::release(uint64_t address) {
-  return body->buffers.remove(address);
-}
+bool Device::release(uint64_t address) { return body->buffers.remove(address); }
 
 uint64_t Device::address(std::string_view name) const {
   Buffer *buffer = body->buffers.named(name);

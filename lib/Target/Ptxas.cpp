@@ -81,8 +81,8 @@ std::string ptxasVersion(const std::string &ptxas) {
     return "unknown";
   // "Cuda compilation tools, release 13.0, V13.0.88"
   llvm::StringRef version = (*text)->getBuffer().split(", V").second;
-  version = version.take_while(
-      [](char c) { return c == '.' || llvm::isDigit(c); });
+  version =
+      version.take_while([](char c) { return c == '.' || llvm::isDigit(c); });
   return version.empty() ? "unknown" : version.str();
 }
 
