@@ -26,6 +26,8 @@ struct DotPattern : OpConversionPattern<DotOp> {
   LogicalResult
   matchAndRewrite(DotOp op, OneToNOpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
+    if (op.getUnit() == DotUnit::fma) // FmaDotPatterns.cpp
+      return failure();
     Location loc = op.getLoc();
     LayoutAttr layout = getLayout(op.getType());
     if (!layout)

@@ -68,6 +68,31 @@ func.func @two(%p: tensor<64x32xf32>, %q: tensor<64x32xf32>, %v: !flash_tile.vie
   return %b : tensor<64x64xf32>
 }
 
+// In one iteration of a loop as well: its barrier lies in front of the first
+// product only, so the second store gets its own.
+
+// CHECK-LABEL: func.func @two_in_loop
+// CHECK: scf.for
+// CHECK-NEXT: gpu.barrier
+// CHECK: flash_tile.local_store %arg0
+// CHECK-NEXT: gpu.barrier
+// CHECK-NEXT: flash_tile.dot
+// CHECK: gpu.barrier
+// CHECK-NEXT: flash_tile.local_store %arg1
+// CHECK-NEXT: gpu.barrier
+// CHECK-NEXT: flash_tile.dot
+func.func @two_in_loop(%p: tensor<64x32xf32>, %q: tensor<64x32xf32>, %v: !flash_tile.view<32x64xf32>, %o: tensor<64x64xf32>, %n: index) -> tensor<64x64xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%acc = %o) -> tensor<64x64xf32> {
+    gpu.barrier
+    %a = flash_tile.dot %p, %v, %acc on fma : tensor<64x32xf32>, !flash_tile.view<32x64xf32>, tensor<64x64xf32>
+    %b = flash_tile.dot %q, %v, %a on fma : tensor<64x32xf32>, !flash_tile.view<32x64xf32>, tensor<64x64xf32>
+    scf.yield %b : tensor<64x64xf32>
+  }
+  return %r : tensor<64x64xf32>
+}
+
 // Tensor cores take registers; so do threads that own their rows, which B in
 // global memory means.
 

@@ -232,6 +232,10 @@ static LogicalResult checkSchedule(AttentionOp op, ScheduleAttr schedule,
                             << warpRows << " rows for each of "
                             << schedule.getWarps() << " warps), got "
                             << schedule.getTileQ();
+  if (schedule.getQueryInRegisters() && schedule.getQk() == MathUnit::fma)
+    return op.emitOpError("query_in_registers: expected false (a thread of the "
+                          "FP32 units reads whole rows of Q, fragments are of "
+                          "tensor cores), got true with qk = fma");
   // Two 16-bit elements of a thread share a register.
   int64_t held = schedule.getTileQ() * getSliceColumns(op, schedule) /
                  (32 * schedule.getWarps());

@@ -57,6 +57,8 @@ private:
   IRRewriter rewriter;
   /// One buffer per type: operands of one product after another use it in turn.
   DenseMap<Type, Value> buffers;
+  /// The product that read each of them last, in the order of the walk.
+  DenseMap<Value, Operation *> readers;
 };
 
 } // namespace
@@ -109,11 +111,16 @@ void OperandStager::stage(DotOp dot) {
     rewriter.setInsertionPoint(dot);
     gpu::BarrierOp::create(rewriter, loc);
   }
-  // The reads of the iteration before, or of another product in front.
+  // The reads of the iteration before, and of another product in front.
   Block *block = dot->getBlock();
-  const bool isOrdered = isa<LoopLikeOpInterface>(block->getParentOp()) &&
-                         (hasBarrierBetween(&block->front(), store) ||
-                          hasBarrierBetween(dot, block->getTerminator()));
+  Operation *&reader = readers[buffer];
+  const bool follows = reader && reader->getBlock() == block;
+  const bool isOrdered =
+      isa<LoopLikeOpInterface>(block->getParentOp()) &&
+      (hasBarrierBetween(&block->front(), store) ||
+       hasBarrierBetween(dot, block->getTerminator())) &&
+      (!follows || hasBarrierBetween(reader, store));
+  reader = dot;
   if (isOrdered)
     return;
   rewriter.setInsertionPoint(store);
