@@ -198,8 +198,6 @@ std::optional<std::string> checkLevel(StringRef level) {
       std::to_string(*number) + " (" + getLevelName(*number).str() + ")";
   if (*number > kTunedLevel)
     return "level: " + name + " is not yet lowered; expected at most 9 (tuned)";
-  if (std::optional<std::string> message = checkLowered(getSteps(*number)))
-    return "level: " + name + ": " + *message;
   return std::nullopt;
 }
 

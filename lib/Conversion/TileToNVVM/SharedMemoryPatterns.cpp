@@ -7,6 +7,8 @@
 
 #include "TileLowering.h"
 
+#include "flash/Dialect/FlashTile/Transforms/PlanShared.h"
+
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -95,23 +97,29 @@ struct LocalLoadPattern : KernelPattern<LocalLoadOp> {
     Distribution distribution(layout);
     const ThreadIds &ids = kernels.threadIds(op);
     ViewType view = op.getSource().getType();
-    Value row = distribution.threadOffset(rewriter, loc, ids, 0);
-    Value col = distribution.threadOffset(rewriter, loc, ids, 1);
+    // A vector is a row.
+    unsigned columns = distribution.rank() - 1;
+    Value row = columns ? distribution.threadOffset(rewriter, loc, ids, 0)
+                        : Value();
+    Value col = distribution.threadOffset(rewriter, loc, ids, columns);
     Access access = accessFor(distribution, type.getElementType());
     bool surplus = distribution.maxCoordinate(0) >= type.getDimSize(0);
+    if (!columns && surplus)
+      return failure();
     SmallVector<Value> results, parts;
     for (unsigned r = 0; r < distribution.numRegisters();
          r += access.elements) {
-      ArrayRef<int64_t> at = distribution.offset(r);
+      int64_t atRow = columns ? distribution.offset(r)[0] : 0;
+      int64_t atCol = distribution.offset(r)[columns];
       // Rows below the tile are nobody's: any row will do for them.
       Value offset;
       if (surplus) {
         Value inside = arith::MinUIOp::create(
-            rewriter, loc, addI32(rewriter, loc, row, at[0]),
+            rewriter, loc, addI32(rewriter, loc, row, atRow),
             i32Constant(rewriter, loc, type.getDimSize(0) - 1));
-        offset = sharedByteOffset(rewriter, loc, view, inside, 0, col, at[1]);
+        offset = sharedByteOffset(rewriter, loc, view, inside, 0, col, atCol);
       } else {
-        offset = sharedByteOffset(rewriter, loc, view, row, at[0], col, at[1]);
+        offset = sharedByteOffset(rewriter, loc, view, row, atRow, col, atCol);
       }
       Value pointer = advance(rewriter, loc, adaptor.getSource().front(),
                               rewriter.getI8Type(), offset);
@@ -153,7 +161,8 @@ struct LocalLoadMatrixPattern : OpConversionPattern<LocalLoadOp> {
                   ConversionPatternRewriter &rewriter) const override {
     auto type = cast<RankedTensorType>(op.getType());
     LayoutAttr layout = getLayout(type);
-    if (!layout || elementsPerValue(type.getElementType()) != 2)
+    if (!layout || op->hasAttr(kPlainLoadsAttrName) ||
+         elementsPerValue(type.getElementType()) != 2)
       return failure();
     Distribution distribution(layout);
     static constexpr int64_t operandA[] = {0, 1, 8, 0, 0, 8};
@@ -210,19 +219,25 @@ struct LocalStorePattern : KernelPattern<LocalStoreOp> {
     Distribution distribution(layout);
     const ThreadIds &ids = kernels.threadIds(op);
     ViewType view = op.getDest().getType();
-    Value row = distribution.threadOffset(rewriter, loc, ids, 0);
-    Value col = distribution.threadOffset(rewriter, loc, ids, 1);
+    // A vector is a row.
+    unsigned columns = distribution.rank() - 1;
+    Value row = columns ? distribution.threadOffset(rewriter, loc, ids, 0)
+                        : Value();
+    Value col = distribution.threadOffset(rewriter, loc, ids, columns);
     Access access = accessFor(distribution, type.getElementType());
     ValueRange values = adaptor.getValue();
     bool surplus = distribution.maxCoordinate(0) >= type.getDimSize(0);
+    if (!columns && surplus)
+      return failure();
     for (unsigned r = 0; r < distribution.numRegisters();
          r += access.elements) {
       OpBuilder::InsertionGuard keep(rewriter);
-      ArrayRef<int64_t> at = distribution.offset(r);
+      int64_t atRow = columns ? distribution.offset(r)[0] : 0;
+      int64_t atCol = distribution.offset(r)[columns];
       if (surplus) { // rows below the tile are not stored
         Value inside = arith::CmpIOp::create(
             rewriter, loc, arith::CmpIPredicate::ult,
-            addI32(rewriter, loc, row, at[0]),
+            addI32(rewriter, loc, row, atRow),
             i32Constant(rewriter, loc, type.getDimSize(0)));
         auto guard =
             scf::IfOp::create(rewriter, loc, inside, /*withElse=*/false);
@@ -230,7 +245,7 @@ struct LocalStorePattern : KernelPattern<LocalStoreOp> {
       }
       Value pointer = advance(
           rewriter, loc, adaptor.getDest().front(), rewriter.getI8Type(),
-          sharedByteOffset(rewriter, loc, view, row, at[0], col, at[1]));
+          sharedByteOffset(rewriter, loc, view, row, atRow, col, atCol));
       Value stored = values[r / perValue];
       if (access.bytes < 4) {
         unsigned bits = type.getElementTypeBitWidth();

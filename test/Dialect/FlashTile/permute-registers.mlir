@@ -96,17 +96,64 @@ gpu.module @m {
 
 // -----
 
-// f32 through shared memory has no lowering.
+// f32 goes the same way, and so does a row statistic.
+
+#row_acc = #flash_tile.layout<register = [[8]], lane = [[0], [0], [1], [2], [4]]>
+#row_sum = #flash_tile.layout<register = [[4], [8]], lane = [[0], [0], [0], [1], [2]]>
+
+// CHECK-LABEL: gpu.func @statistic
+// CHECK: flash_tile.local_store %{{.*}} : tensor<16xf32
+// CHECK: flash_tile.local_load %{{.*}} -> tensor<16xf32
+gpu.module @m {
+  gpu.func @statistic(%x: memref<16xf32>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+    %c0 = arith.constant 0 : index
+    %p = flash_tile.load %x[%c0] : memref<16xf32> -> tensor<16xf32, #row_sum>
+    // expected-remark@below {{register permutation: through shared memory; no identity: }}
+    %a = flash_tile.convert_layout %p : tensor<16xf32, #row_sum> -> tensor<16xf32, #row_acc>
+    flash_tile.store %a, %x[%c0] : tensor<16xf32, #row_acc>, memref<16xf32>
+    gpu.return
+  }
+}
+
+// -----
+
+// Scores and probabilities pass through shared memory where the schedule asks,
+// whatever is cheaper.
+
+#rows_first = #flash_tile.layout<register = [[0, 1], [8, 0], [0, 8]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+#columns_first = #flash_tile.layout<register = [[0, 1], [0, 8], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+#schedule = #flash.schedule<chip = "sm_80", level = 6, tile_q = 16, tile_k = 16,
+  warps = 1, stages_k = 1, stages_v = 1, query_in_registers = false,
+  probabilities = shared>
+
+// CHECK-LABEL: gpu.func @as_asked
+// CHECK: flash_tile.local_store
+// CHECK: flash_tile.local_load
+gpu.module @m {
+  gpu.func @as_asked(%x: memref<16x16xf16>)
+      kernel attributes {known_block_size = array<i32: 32, 1, 1>, flash_tile.schedule = #schedule} {
+    %c0 = arith.constant 0 : index
+    %p = flash_tile.load %x[%c0, %c0] : memref<16x16xf16> -> tensor<16x16xf16, #rows_first>
+    // expected-remark@below {{register permutation: through shared memory, as the schedule asks}}
+    %a = flash_tile.convert_layout %p : tensor<16x16xf16, #rows_first> -> tensor<16x16xf16, #columns_first>
+    flash_tile.store %a, %x[%c0, %c0] : tensor<16x16xf16, #columns_first>, memref<16x16xf16>
+    gpu.return
+  }
+}
+
+// -----
+
+// Elements that have no way through shared memory.
 
 #quad = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
 #row = #flash_tile.layout<register = [[0, 1], [0, 2]], lane = [[0, 4], [1, 0], [2, 0], [4, 0], [8, 0]]>
 
 gpu.module @m {
-  gpu.func @wide_exchange(%x: memref<16x8xf32>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+  gpu.func @wide_exchange(%x: memref<16x8xi64>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
     %c0 = arith.constant 0 : index
-    %p = flash_tile.load %x[%c0, %c0] : memref<16x8xf32> -> tensor<16x8xf32, #quad>
-    // expected-error@below {{conversion: expected a permutation of each thread's registers or 16-bit elements, got 'tensor<16x8xf32, #flash_tile.layout<}}
-    %a = flash_tile.convert_layout %p : tensor<16x8xf32, #quad> -> tensor<16x8xf32, #row>
+    %p = flash_tile.load %x[%c0, %c0] : memref<16x8xi64> -> tensor<16x8xi64, #quad>
+    // expected-error@below {{conversion: expected a permutation of each thread's registers or elements of 16 or 32 bits, got 'tensor<16x8xi64, #flash_tile.layout<}}
+    %a = flash_tile.convert_layout %p : tensor<16x8xi64, #quad> -> tensor<16x8xi64, #row>
     gpu.return
   }
 }

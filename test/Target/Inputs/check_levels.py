@@ -6,7 +6,7 @@
 #===-----------------------------------------------------------------------===#
 #
 # usage: check_levels.py structure FLASH_RUN FLASHC LEVEL...
-#        check_levels.py opcodes FLASHC
+#        check_levels.py opcodes FLASHC LEVEL...
 #        check_levels.py study FLASH_RUN FLASHC
 #
 # structure: the last column of the ladder's table, on the PTX of full tiles and
@@ -118,10 +118,11 @@ def check_6(kernel):
     expect("mma of both products", kernel.total("mma"),
            kernel.tiles * sum(kernel.products()))
     elements = kernel.tile_q * kernel.tile_k
-    # Two row statistics change their layout as well: l_old * alpha and 1 / l.
+    # Two row statistics change their layout as well, l_old * alpha and 1 / l,
+    # which eight lanes hold copies of.
     statistics = stored_between(kernel) - kernel.tiles * elements * (4 + 2)
     expect("S stored in f32, P cast and stored",
-           0 <= statistics <= kernel.tiles * 2 * kernel.tile_q * 4, True)
+           0 <= statistics <= kernel.tiles * 2 * kernel.tile_q * 4 * 8, True)
     expect("P cast to pairs of 16 bits", kernel.total(
         r"cvt\.rn\.(bf16x2|f16x2)\.f32", lines=kernel.loop()),
         kernel.tiles * elements // 64)
@@ -198,10 +199,11 @@ def opcodes(ptx):
 
 
 def check_opcodes(arguments, directory):
+    flashc, *levels = arguments
     seen = {}
-    for level in range(10):
+    for level in map(int, levels):
         done = subprocess.run(
-            [arguments[0], "--attention=sq=1024,sk=1024,d=128,dtype=bf16,"
+            [flashc, "--attention=sq=1024,sk=1024,d=128,dtype=bf16,"
              "mask=causal", "--level=%d" % level, "-o", "-"],
             check=True, stdout=subprocess.PIPE, text=True)
         sequence = opcodes(done.stdout)
@@ -210,15 +212,14 @@ def check_opcodes(arguments, directory):
                 seen[sequence], level))
         seen[sequence] = level
         print("level %d: %d instructions" % (level, len(sequence)))
-    print("%d levels, %d sequences" % (10, len(seen)))
+    print("%d levels, %d sequences" % (len(levels), len(seen)))
 
 
 def check_study(arguments, directory):
     flash_run, flashc = arguments
-    # d = 256 with slices of 16 columns is the study's; few rows do, since every
-    # CTA does the same.
-    for spec, schedule in (("sq=64,sk=1024,d=256,dtype=bf16", "tile_v=16"),
-                           ("sq=64,sk=1024,d=128,dtype=bf16", "")):
+    # d = 256 with slices of 16 columns is the study's.
+    for spec, schedule in (("sq=1024,sk=1024,d=256,dtype=bf16", "tile_v=16"),
+                           ("sq=256,sk=1024,d=128,dtype=bf16", "")):
         totals = {}
         for level in (6, 7):
             done = subprocess.run(

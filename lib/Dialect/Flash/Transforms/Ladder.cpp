@@ -107,17 +107,3 @@ std::optional<std::string> mlir::flash::checkSteps(const LadderSteps &steps,
                        "= fma");
   return std::nullopt;
 }
-
-std::optional<std::string> mlir::flash::checkLowered(const LadderSteps &steps) {
-  auto refuse = [](StringRef field, StringRef value) {
-    return (field + ": " + value + " is not yet lowered").str();
-  };
-  if (steps.qk != steps.pv)
-    return refuse("pv", (stringifyMathUnit(steps.pv) + " with qk = " +
-                         stringifyMathUnit(steps.qk))
-                            .str());
-  if (steps.pv == MathUnit::mma &&
-      steps.probabilities != TileHome::registers)
-    return refuse("probabilities", stringifyTileHome(steps.probabilities));
-  return std::nullopt;
-}

@@ -119,7 +119,10 @@ std::optional<std::string> ScheduleOverrides::parse(StringRef text) {
 static int64_t padded(int64_t dim) { return (dim + 15) / 16 * 16; }
 
 static int64_t elementBytes(ShapedType type) {
-  return llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+  // tf32 has 19 bits, and takes 32.
+  return type.getElementType().isTF32()
+             ? 4
+             : llvm::divideCeil(type.getElementTypeBitWidth(), 8);
 }
 
 /// Columns of V and O that a CTA computes.
@@ -195,9 +198,15 @@ static LogicalResult checkSchedule(AttentionOp op, ScheduleAttr schedule,
           checkSteps(LadderSteps::of(schedule), schedule.getStagesK(),
                      schedule.getStagesV()))
     return op.emitOpError() << *message;
-  if (std::optional<std::string> message =
-          checkLowered(LadderSteps::of(schedule)))
-    return op.emitOpError() << *message;
+  for (auto [role, type, product, unit] :
+       {std::tuple<StringRef, ShapedType, StringRef, MathUnit>{
+            "query", op.getQueryType(), "qk", schedule.getQk()},
+        {"value", op.getValueType(), "pv", schedule.getPv()}})
+    if (type.getElementType().isF32() && unit == MathUnit::mma)
+      return op.emitOpError()
+             << role << " element type: expected one of tensor cores, such as "
+             << "tf32, with " << product << " = mma (f32 runs on levels 0 to "
+             << kDoubleBufferedLevel << "), got f32";
   if (schedule.getTileV() && op.getValueDim() % schedule.getTileV())
     return op.emitOpError()
            << "tile_v: expected a divisor of the value head "

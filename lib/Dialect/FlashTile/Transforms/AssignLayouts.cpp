@@ -7,13 +7,16 @@
 //
 // Values that an elementwise op, a loop or a branch ties together must share a
 // layout: they form one class. Dots anchor the classes of their accumulators,
-// reductions and broadcasts carry a layout to the class of the row statistic,
-// and what nothing anchors gets a layout made for wide memory accesses.
+// reductions carry a layout to the class of the row statistic, and broadcasts
+// from it to a tile or back. What nothing anchors gets a layout made for wide
+// memory accesses. Where a broadcast joins two classes whose layouts do not
+// agree, the row statistic is converted.
 //
 //===----------------------------------------------------------------------===//
 
 #include "flash/Dialect/FlashTile/Transforms/AssignLayouts.h"
 
+#include "flash/Dialect/Flash/IR/Flash.h"
 #include "flash/Dialect/FlashTile/IR/FlashTile.h"
 #include "flash/Dialect/FlashTile/IR/Layout.h"
 #include "flash/Dialect/FlashTile/Transforms/Passes.h"
@@ -45,10 +48,15 @@ public:
       return func.emitOpError(
           "block size: expected known_block_size, got none");
     warps = (*block)[0] / Layout::numLanes();
+    auto schedule =
+        func->getAttrOfType<flash::ScheduleAttr>("flash_tile.schedule");
     separateConstants();
     separateDotOperands();
+    if (schedule && schedule.getProbabilities() == flash::TileHome::shared)
+      separateProducts();
     collectClasses();
-    if (failed(anchorDots()) || failed(propagate()) || failed(assignRest()))
+    if (failed(anchorDots()) || failed(anchorSeparated()) ||
+        failed(propagate()) || failed(assignRest()))
       return failure();
     applyTypes();
     return success();
@@ -87,9 +95,28 @@ private:
           isa_and_nonnull<LoadOp, LocalLoadOp>(a.getDefiningOp()))
         continue;
       OpBuilder b(dot);
-      dot.getAMutable().assign(ConvertLayoutOp::create(
-          b, dot.getLoc(), a.getType(), a, /*permutation=*/nullptr));
+      dot.getAMutable().assign(convert(b, dot.getLoc(), a));
     }
+  }
+
+  /// What is computed from a product on tensor cores that starts from a
+  /// constant gets a layout of its own.
+  void separateProducts() {
+    func.walk([&](DotOp dot) {
+      if (dot.getUnit() == DotUnit::fma ||
+          !dot.getAccumulator().getDefiningOp<arith::ConstantOp>())
+        return;
+      OpBuilder b(dot);
+      b.setInsertionPointAfter(dot);
+      ConvertLayoutOp op = convert(b, dot.getLoc(), dot.getResult());
+      dot.getResult().replaceAllUsesExcept(op, op);
+      separated.push_back(op);
+    });
+  }
+
+  static ConvertLayoutOp convert(OpBuilder &b, Location loc, Value value) {
+    return ConvertLayoutOp::create(b, loc, value.getType(), value,
+                                   /*permutation=*/nullptr);
   }
 
   void collectClasses() {
@@ -179,10 +206,9 @@ private:
       return dot.emitOpError("operand b: expected a shared-memory view (run "
                              "--flash-tile-stage-buffers first), got ")
              << dot.getB().getType();
-    int64_t vector =
-        dot.getTransposeB()
-            ? 1
-            : 128 / view.getElementType().getIntOrFloatBitWidth();
+    int64_t vector = dot.getTransposeB()
+                         ? 1
+                         : 128 / view.getElementType().getIntOrFloatBitWidth();
     FailureOr<Layout> layout =
         Layout::fmaAccumulator(shape[0], shape[1], warps, vector);
     if (failed(layout))
@@ -219,15 +245,15 @@ private:
       if (!isTile(dot.getA()))
         return WalkResult::advance();
       ArrayRef<int64_t> aShape = tileType(dot.getA()).getShape();
-      const int64_t bits = getElementBits(tileType(dot.getA()).getElementType());
-      FailureOr<Layout> operand =
-          Layout::mmaOperandA(aShape[0], aShape[1], warps, /*warpCols=*/1,
-                              bits);
+      const int64_t bits =
+          getElementBits(tileType(dot.getA()).getElementType());
+      FailureOr<Layout> operand = Layout::mmaOperandA(
+          aShape[0], aShape[1], warps, /*warpCols=*/1, bits);
       if (failed(operand)) {
         dot.emitOpError("operand a: expected ")
             << 16 * warps << " x " << Layout::getInstructionDepth(bits)
-            << " or multiples for " << warps
-            << " warps, got " << aShape[0] << " x " << aShape[1];
+            << " or multiples for " << warps << " warps, got " << aShape[0]
+            << " x " << aShape[1];
         return WalkResult::interrupt();
       }
       if (failed(setLayout(dot, dot.getA(), *operand)))
@@ -237,27 +263,59 @@ private:
     return failure(result.wasInterrupted());
   }
 
-  /// Carries layouts across reductions and broadcasts until nothing changes.
+  /// What is computed from a separated product: a warp owns whole rows, as in a
+  /// product on FMA units.
+  LogicalResult anchorSeparated() {
+    for (ConvertLayoutOp op : separated) {
+      ArrayRef<int64_t> shape = tileType(op.getResult()).getShape();
+      FailureOr<Layout> layout =
+          Layout::fmaAccumulator(shape[0], shape[1], warps, /*vector=*/4);
+      // The accumulator had steps of 16 rows and 8 columns.
+      if (succeeded(layout) && failed(setLayout(op, op.getResult(), *layout)))
+        return failure();
+    }
+    return success();
+  }
+
+  /// Carries layouts across reductions, then across broadcasts, until nothing
+  /// changes.
   LogicalResult propagate() {
     size_t before;
     do {
       before = layouts.size();
-      WalkResult result = func.walk([&](Operation *op) {
-        LogicalResult ok = success();
-        if (auto reduce = dyn_cast<ReduceOp>(op)) {
-          if (std::optional<Layout> from = layoutOf(reduce.getSource()))
-            ok = setLayout(op, reduce.getResult(),
-                           from->slice(reduce.getAxis()));
-        } else if (auto expand = dyn_cast<ExpandOp>(op)) {
-          if (std::optional<Layout> to = layoutOf(expand.getResult()))
-            ok = setLayout(op, expand.getSource(), to->slice(expand.getAxis()));
-        }
-        return failed(ok) ? WalkResult::interrupt() : WalkResult::advance();
-      });
-      if (result.wasInterrupted())
+      if (failed(propagateReductions()) || failed(propagateBroadcasts()))
         return failure();
     } while (layouts.size() != before);
     return success();
+  }
+
+  LogicalResult propagateReductions() {
+    WalkResult result = func.walk([&](ReduceOp reduce) -> WalkResult {
+      std::optional<Layout> from = layoutOf(reduce.getSource());
+      if (!from)
+        return WalkResult::advance();
+      return setLayout(reduce, reduce.getResult(),
+                       from->slice(reduce.getAxis()));
+    });
+    return failure(result.wasInterrupted());
+  }
+
+  LogicalResult propagateBroadcasts() {
+    WalkResult result = func.walk([&](ExpandOp expand) -> WalkResult {
+      std::optional<Layout> to = layoutOf(expand.getResult());
+      if (!to)
+        return WalkResult::advance();
+      Layout rows = to->slice(expand.getAxis());
+      std::optional<Layout> from = layoutOf(expand.getSource());
+      if (from && !from->isSameFunction(rows)) {
+        OpBuilder b(expand);
+        Value converted = convert(b, expand.getLoc(), expand.getSource());
+        classes.insert(converted);
+        expand.getSourceMutable().assign(converted);
+      }
+      return setLayout(expand, expand.getSource(), rows);
+    });
+    return failure(result.wasInterrupted());
   }
 
   /// Wide-access layouts for classes that no instruction constrains, rank 2
@@ -315,6 +373,7 @@ private:
 
   gpu::GPUFuncOp func;
   int64_t warps = 0;
+  SmallVector<ConvertLayoutOp> separated;
   llvm::EquivalenceClasses<Value> classes;
   llvm::DenseMap<Value, Layout> layouts;
 };

@@ -7,6 +7,7 @@
 
 #include "flash/Dialect/FlashTile/Transforms/PermuteRegisters.h"
 
+#include "flash/Dialect/Flash/IR/Flash.h"
 #include "flash/Dialect/FlashTile/Analysis/LayoutConversion.h"
 #include "flash/Dialect/FlashTile/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -40,8 +41,9 @@ void findContraction(ConvertLayoutOp op, ConversionQuery &query) {
     return;
   for (OpOperand &use : op->getUses()) {
     if (isa<DotAsyncOp>(use.getOwner())) {
-      query.contractionReason = "operand b of flash_tile.dot_async comes through "
-                                "a descriptor, in its natural order";
+      query.contractionReason =
+          "operand b of flash_tile.dot_async comes through "
+          "a descriptor, in its natural order";
       return;
     }
     auto dot = dyn_cast<DotOp>(use.getOwner());
@@ -53,7 +55,8 @@ void findContraction(ConvertLayoutOp op, ConversionQuery &query) {
       return;
     }
     if (!isa<ViewType>(dot.getB().getType())) {
-      query.contractionReason = "operand b is in registers, in its natural order";
+      query.contractionReason =
+          "operand b is in registers, in its natural order";
       return;
     }
     if (dot.getContractionOrder()) {
@@ -135,14 +138,25 @@ ConvertLayoutOp hoistAbove(arith::TruncFOp narrowing, ConvertLayoutOp op) {
   OpBuilder b(narrowing);
   Layout to = *Layout::get(op.getType());
   Value wide = narrowing.getIn();
-  auto hoisted = ConvertLayoutOp::create(
-      b, op.getLoc(), withLayout(tileType(wide), to), wide,
-      /*permutation=*/nullptr);
+  auto hoisted = ConvertLayoutOp::create(b, op.getLoc(),
+                                         withLayout(tileType(wide), to), wide,
+                                         /*permutation=*/nullptr);
   narrowing.getInMutable().assign(hoisted);
   narrowing.getOut().setType(op.getType());
   op.replaceAllUsesWith(narrowing.getOut());
   op.erase();
   return hoisted;
+}
+
+/// The schedule asks for scores and probabilities to pass through shared
+/// memory, though threads could exchange them: so the steps of the ladder can
+/// be compared.
+bool isAskedThroughShared(ConvertLayoutOp op) {
+  auto schedule =
+      op->getParentOfType<gpu::GPUFuncOp>()->getAttrOfType<flash::ScheduleAttr>(
+          "flash_tile.schedule");
+  return schedule && schedule.getProbabilities() == flash::TileHome::shared &&
+         tileType(op.getSource()).getRank() == 2;
 }
 
 LogicalResult decide(ConvertLayoutOp op) {
@@ -155,6 +169,12 @@ LogicalResult decide(ConvertLayoutOp op) {
   if (from->numWarps() != to->numWarps())
     return op.emitOpError("layouts: expected one number of warps, got ")
            << from->numWarps() << " and " << to->numWarps();
+  if (isAskedThroughShared(op)) {
+    op.emitRemark("register permutation: through shared memory, as the "
+                  "schedule asks");
+    throughShared(op);
+    return success();
+  }
   ConversionQuery query;
   query.from = *from;
   query.to = *to;
@@ -165,14 +185,17 @@ LogicalResult decide(ConvertLayoutOp op) {
     query.elementBits = 32;
   arith::TruncFOp narrowing = getNarrowing(op);
   if (narrowing)
-    query.wideBits = getElementBits(tileType(narrowing.getIn()).getElementType());
+    query.wideBits =
+        getElementBits(tileType(narrowing.getIn()).getElementType());
   findContraction(op, query);
 
   LayoutConversion conversion = solveLayoutConversion(query);
   if (conversion.way == ConversionWay::SharedMemory &&
-      type.getElementTypeBitWidth() != 16)
+      type.getElementTypeBitWidth() != 16 &&
+      type.getElementTypeBitWidth() != 32)
     return op.emitOpError("conversion: expected a permutation of each "
-                          "thread's registers or 16-bit elements, got ")
+                          "thread's registers or elements of 16 or 32 bits, "
+                          "got ")
            << op.getSource().getType() << " to " << type;
   remark(op.getLoc(), conversion);
   if (conversion.way == ConversionWay::SharedMemory) {

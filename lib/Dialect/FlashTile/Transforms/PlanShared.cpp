@@ -275,6 +275,11 @@ LogicalResult mlir::flash_tile::planShared(FunctionOpInterface func,
   }
   if (!schedule || schedule.getSwizzle())
     assignSwizzles(func);
+  if (schedule && !schedule.getLdmatrix())
+    func->walk([](LocalLoadOp load) {
+      load->setDiscardableAttr(kPlainLoadsAttrName,
+                               UnitAttr::get(load.getContext()));
+    });
   const int64_t total = SharedPlanner(func).run();
   if (limit && total > *limit)
     return func->emitError() << "shared memory: expected at most " << *limit

@@ -61,10 +61,6 @@ LadderSteps getSteps(int64_t level);
 std::optional<std::string> checkSteps(const LadderSteps &steps, int64_t stagesK,
                                       int64_t stagesV);
 
-/// Names the first of `steps` that has no lowering, or nothing if all have:
-/// "copies: none is not yet lowered".
-std::optional<std::string> checkLowered(const LadderSteps &steps);
-
 } // namespace mlir::flash
 
 #endif // FLASH_DIALECT_FLASH_TRANSFORMS_LADDER_H

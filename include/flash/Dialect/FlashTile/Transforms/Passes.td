@@ -259,7 +259,9 @@ def FlashTilePlanShared : Pass<"flash-tile-plan-shared"> {
     - Every buffer with two-dimensional stages, its views and futures get the
       swizzle with which the rows that one `ldmatrix` reads lie in different
       banks: for rows of 2^k * odd 16-byte chunks, bits = min(k, 3) and
-      shift = 3 - bits. Swizzles that are there already stay.
+      shift = 3 - bits. Swizzles that are there already stay. Not so where the
+      function's `flash_tile.schedule` has `swizzle = false`; where it has
+      `ldmatrix = false`, every `local_load` gets `flash_tile.plain_loads`.
     - Every `flash_tile.alloc` gets an `offset`, the largest first, at the lowest
       place that is free: 128-byte aligned, or aligned to eight rows where the
       swizzle is one of TMA's. Two buffers share memory if one is dead before
@@ -301,7 +303,12 @@ def FlashTileAssignLayouts : Pass<"flash-tile-assign-layouts"> {
     of m16n8k16 with all warps along the rows, so that one warp owns whole rows;
     row statistics its slices; A operands in registers the A fragment, behind a
     `convert_layout` where they were computed; tiles that no instruction
-    constrains 16 bytes per thread, coalesced.
+    constrains 16 bytes per thread, coalesced. A row statistic that is broadcast
+    to a tile of another layout is converted.
+
+    Where the function's `flash_tile.schedule` has `probabilities = shared`, what
+    is computed from a product on tensor cores that starts from a constant has a
+    layout of its own, behind a `convert_layout`: that of products on FMA units.
 
     Refuses: accumulators whose rows the warps cannot share in steps of 16, and
     values that two instructions want in different layouts.
@@ -318,7 +325,10 @@ def FlashTilePermuteRegisters : Pass<"flash-tile-permute-registers"> {
 
     1. identity: the layouts are one function; nothing moves;
     2. rename: a thread needs only its own registers, in another order;
-    3. through shared memory: store, barrier, load (16-bit tiles).
+    3. through shared memory: store, barrier, load (elements of 16 or 32 bits).
+
+    Where the kernel's `flash_tile.schedule` has `probabilities = shared`, tiles
+    of rank 2 go through shared memory, whatever cheaper way there is.
 
     Leaves: `permutation` on the conversions of kinds 1 and 2, none of kind 3.
     Refuses: tiles of other widths that threads would have to exchange.

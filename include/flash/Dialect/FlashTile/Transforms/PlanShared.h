@@ -12,6 +12,10 @@
 
 namespace mlir::flash_tile {
 
+/// On a `local_load`: no ldmatrix, whatever its layout is.
+inline constexpr llvm::StringLiteral kPlainLoadsAttrName =
+    "flash_tile.plain_loads";
+
 /// `chunk ^ ((row >> shift) & (2^bits - 1))`; see `#flash_tile.swizzle`.
 struct SwizzleParams {
   int64_t bits = 0;
