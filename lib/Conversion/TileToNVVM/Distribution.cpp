@@ -126,10 +126,28 @@ Value Distribution::isPrimaryReplica(OpBuilder &b, Location loc,
   };
   int64_t mask = zeroBits(layout.getLaneBases()) |
                  zeroBits(layout.getWarpBases()) * kWarpSize;
-  if (!mask)
+  Value bits;
+  if (mask)
+    bits = arith::AndIOp::create(b, loc, ids.thread, i32Constant(b, loc, mask));
+  // Digits of the warp number that move nothing, first repeat fastest.
+  ArrayRef<int64_t> repeats = layout.getWarpRepeats();
+  Value digits;
+  for (unsigned i = 0; i < repeats.size(); i += 1 + layoutRank) {
+    if (!digits)
+      digits = arith::ShRUIOp::create(
+          b, loc, ids.warp,
+          i32Constant(b, loc, layout.getWarpBases().size() / layoutRank));
+    Value count = i32Constant(b, loc, repeats[i]);
+    if (llvm::all_of(repeats.slice(i + 1, layoutRank),
+                     [](int64_t c) { return c == 0; })) {
+      Value digit = arith::RemUIOp::create(b, loc, digits, count);
+      bits = bits ? arith::OrIOp::create(b, loc, bits, digit).getResult()
+                  : digit;
+    }
+    digits = arith::DivUIOp::create(b, loc, digits, count);
+  }
+  if (!bits)
     return {};
-  Value bits =
-      arith::AndIOp::create(b, loc, ids.thread, i32Constant(b, loc, mask));
   return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, bits,
                                i32Constant(b, loc, 0));
 }

@@ -265,35 +265,6 @@ struct InRangePattern : OpConversionPattern<InRangeOp> {
   }
 };
 
-/// A register permutation that --flash-tile-permute-registers has proved.
-struct ConvertLayoutPattern : OpConversionPattern<ConvertLayoutOp> {
-  using OpConversionPattern::OpConversionPattern;
-  LogicalResult
-  matchAndRewrite(ConvertLayoutOp op, OneToNOpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    std::optional<ArrayRef<int64_t>> permutation = op.getPermutation();
-    if (!permutation)
-      return op.emitOpError("no register permutation: expected "
-                            "--flash-tile-permute-registers to have run");
-    ValueRange source = adaptor.getSource();
-    bool packed = isPacked(
-        cast<RankedTensorType>(op.getType()).getElementType());
-    SmallVector<Value> results;
-    if (permutation->empty()) {
-      llvm::append_range(results, source);
-    } else if (!packed) {
-      for (int64_t from : *permutation)
-        results.push_back(source[from]);
-    } else {
-      // Pairs travel together; the solver refuses to split them.
-      for (unsigned r = 0; r < permutation->size(); r += 2)
-        results.push_back(source[(*permutation)[r] / 2]);
-    }
-    rewriter.replaceOpWithMultiple(op, {results});
-    return success();
-  }
-};
-
 } // namespace
 
 void populateElementwisePatterns(const TileTypeConverter &converter,
@@ -301,7 +272,7 @@ void populateElementwisePatterns(const TileTypeConverter &converter,
                                  RewritePatternSet &patterns) {
   MLIRContext *context = patterns.getContext();
   patterns.add<ElementwisePattern, ConstantPattern, SplatPattern, TruncPattern,
-               ExtPattern, ConvertLayoutPattern, InRangePattern>(converter, context);
+               ExtPattern, InRangePattern>(converter, context);
   patterns.add<IndexPattern>(converter, context, kernels);
 }
 

@@ -60,18 +60,101 @@ struct StagePattern : OpConversionPattern<StageOp> {
   }
 };
 
-/// Registers that one access of at most 16 bytes moves: an aligned group of
-/// neighbours along the last axis inside one 16-byte chunk.
-struct Access {
-  unsigned elements; // per access
-  unsigned bytes;
-};
+/// A thread's registers in a view of rank 1 or 2, as accesses of at most 16
+/// bytes: an aligned group of neighbours along the last axis each.
+class SharedTile {
+public:
+  SharedTile(OpBuilder &b, Location loc, RankedTensorType type, ViewType view,
+             Value base, const ThreadIds &ids)
+      : loc(loc), type(type), view(view), base(base),
+        distribution(getLayout(type)) {
+    for (unsigned d = 0; d < distribution.rank(); ++d)
+      threadOffsets.push_back(distribution.threadOffset(b, loc, ids, d));
+    const unsigned elementBytes = type.getElementTypeBitWidth() / 8;
+    elements = std::min(distribution.contiguity(), 16 / elementBytes);
+    // Whatever else moves along the axis must keep the group's alignment, and
+    // the tile must end where a group does.
+    const int64_t steps = stepsAlongLastAxis() | type.getShape().back();
+    while (steps % elements)
+      elements /= 2;
+  }
 
-Access accessFor(const Distribution &distribution, Type elementType) {
-  unsigned elementBytes = elementType.getIntOrFloatBitWidth() / 8;
-  unsigned elements = std::min(distribution.contiguity(), 16 / elementBytes);
-  return {elements, elements * elementBytes};
-}
+  const Distribution &getDistribution() const { return distribution; }
+  /// Registers, and bytes, of an access.
+  unsigned numElements() const { return elements; }
+  unsigned numBytes() const {
+    return elements * type.getElementTypeBitWidth() / 8;
+  }
+  /// i1, whether register `r` lies in the tile; null where all do. What does
+  /// not is held by nobody.
+  Value isInside(OpBuilder &b, unsigned r) const {
+    Value inside;
+    for (unsigned d = 0; d < distribution.rank(); ++d) {
+      if (!reachesOut(d))
+        continue;
+      Value here = arith::CmpIOp::create(
+          b, loc, arith::CmpIPredicate::ult, coordinate(b, r, d),
+          i32Constant(b, loc, type.getDimSize(d)));
+      inside = inside ? arith::AndIOp::create(b, loc, inside, here).getResult()
+                      : here;
+    }
+    return inside;
+  }
+  /// The address of register `r`; with `clamped` that of an element of the tile
+  /// where it lies outside.
+  Value pointer(OpBuilder &b, unsigned r, bool clamped) const {
+    SmallVector<Value, 2> thread = threadOffsets;
+    SmallVector<int64_t, 2> at(distribution.offset(r));
+    for (unsigned d = 0; clamped && d < distribution.rank(); ++d)
+      if (reachesOut(d)) {
+        const int64_t group = d + 1 == distribution.rank() ? elements : 1;
+        thread[d] = arith::MinUIOp::create(
+            b, loc, coordinate(b, r, d),
+            i32Constant(b, loc, type.getDimSize(d) - group));
+        at[d] = 0;
+      }
+    const bool isVector = distribution.rank() == 1;
+    return advance(b, loc, base, b.getI8Type(),
+                   sharedByteOffset(b, loc, view,
+                                    isVector ? Value() : thread[0],
+                                    isVector ? 0 : at[0], thread.back(),
+                                    at.back()));
+  }
+
+private:
+  bool reachesOut(unsigned d) const {
+    return distribution.maxCoordinate(d) >= type.getDimSize(d);
+  }
+  Value coordinate(OpBuilder &b, unsigned r, unsigned d) const {
+    const int64_t at = distribution.offset(r)[d];
+    return threadOffsets[d] ? addI32(b, loc, threadOffsets[d], at)
+                            : i32Constant(b, loc, at);
+  }
+  /// The OR of all steps along the last axis but those inside a group.
+  int64_t stepsAlongLastAxis() const {
+    LayoutAttr layout = distribution.getAttr();
+    const unsigned rank = distribution.rank();
+    int64_t steps = 0;
+    for (unsigned r = 0; r < distribution.numRegisters(); r += elements)
+      steps |= distribution.offset(r).back();
+    for (ArrayRef<int64_t> bases :
+         {layout.getLaneBases(), layout.getWarpBases()})
+      for (unsigned i = rank - 1; i < bases.size(); i += rank)
+        steps |= bases[i];
+    ArrayRef<int64_t> repeats = layout.getWarpRepeats();
+    for (unsigned i = rank; i < repeats.size(); i += 1 + rank)
+      steps |= repeats[i];
+    return steps;
+  }
+
+  Location loc;
+  RankedTensorType type;
+  ViewType view;
+  Value base;
+  Distribution distribution;
+  SmallVector<Value, 2> threadOffsets;
+  unsigned elements;
+};
 
 /// The values of a tile that an access of at least 4 bytes moves, each `word`.
 Type accessType(Type word, unsigned bytes) {
@@ -94,53 +177,31 @@ struct LocalLoadPattern : KernelPattern<LocalLoadOp> {
       return failure();
     Type word = share == 1 ? element : Type(rewriter.getI32Type());
     Location loc = op.getLoc();
-    Distribution distribution(layout);
-    const ThreadIds &ids = kernels.threadIds(op);
-    ViewType view = op.getSource().getType();
-    // A vector is a row.
-    unsigned columns = distribution.rank() - 1;
-    Value row = columns ? distribution.threadOffset(rewriter, loc, ids, 0)
-                        : Value();
-    Value col = distribution.threadOffset(rewriter, loc, ids, columns);
-    Access access = accessFor(distribution, type.getElementType());
-    bool surplus = distribution.maxCoordinate(0) >= type.getDimSize(0);
-    if (!columns && surplus)
-      return failure();
+    SharedTile tile(rewriter, loc, type, op.getSource().getType(),
+                    adaptor.getSource().front(), kernels.threadIds(op));
+    const unsigned bytes = tile.numBytes();
     SmallVector<Value> results, parts;
-    for (unsigned r = 0; r < distribution.numRegisters();
-         r += access.elements) {
-      int64_t atRow = columns ? distribution.offset(r)[0] : 0;
-      int64_t atCol = distribution.offset(r)[columns];
-      // Rows below the tile are nobody's: any row will do for them.
-      Value offset;
-      if (surplus) {
-        Value inside = arith::MinUIOp::create(
-            rewriter, loc, addI32(rewriter, loc, row, atRow),
-            i32Constant(rewriter, loc, type.getDimSize(0) - 1));
-        offset = sharedByteOffset(rewriter, loc, view, inside, 0, col, atCol);
-      } else {
-        offset = sharedByteOffset(rewriter, loc, view, row, atRow, col, atCol);
-      }
-      Value pointer = advance(rewriter, loc, adaptor.getSource().front(),
-                              rewriter.getI8Type(), offset);
-      if (access.bytes < 4) {
+    for (unsigned r = 0; r < tile.getDistribution().numRegisters();
+         r += tile.numElements()) {
+      Value pointer = tile.pointer(rewriter, r, /*clamped=*/true);
+      if (bytes < 4) {
         // Parts of a value, put together when all are there.
         parts.push_back(LLVM::LoadOp::create(
-            rewriter, loc, rewriter.getIntegerType(8 * access.bytes), pointer,
-            access.bytes));
-        if (parts.size() * access.elements == share) {
+            rewriter, loc, rewriter.getIntegerType(8 * bytes), pointer,
+            bytes));
+        if (parts.size() * tile.numElements() == share) {
           results.push_back(packIntegers(rewriter, loc, parts));
           parts.clear();
         }
         continue;
       }
       Value loaded = LLVM::LoadOp::create(
-          rewriter, loc, accessType(word, access.bytes), pointer, access.bytes);
+          rewriter, loc, accessType(word, bytes), pointer, bytes);
       if (loaded.getType() == word) {
         results.push_back(loaded);
         continue;
       }
-      for (unsigned i = 0; i < access.bytes / 4; ++i)
+      for (unsigned i = 0; i < bytes / 4; ++i)
         results.push_back(LLVM::ExtractElementOp::create(
             rewriter, loc, loaded, i32Constant(rewriter, loc, i)));
     }
@@ -216,42 +277,32 @@ struct LocalStorePattern : KernelPattern<LocalStoreOp> {
     if (perValue == 1 && type.getElementTypeBitWidth() != 32)
       return failure();
     Location loc = op.getLoc();
-    Distribution distribution(layout);
     const ThreadIds &ids = kernels.threadIds(op);
-    ViewType view = op.getDest().getType();
-    // A vector is a row.
-    unsigned columns = distribution.rank() - 1;
-    Value row = columns ? distribution.threadOffset(rewriter, loc, ids, 0)
-                        : Value();
-    Value col = distribution.threadOffset(rewriter, loc, ids, columns);
-    Access access = accessFor(distribution, type.getElementType());
+    SharedTile tile(rewriter, loc, type, op.getDest().getType(),
+                    adaptor.getDest().front(), ids);
+    const unsigned bytes = tile.numBytes();
     ValueRange values = adaptor.getValue();
-    bool surplus = distribution.maxCoordinate(0) >= type.getDimSize(0);
-    if (!columns && surplus)
-      return failure();
-    for (unsigned r = 0; r < distribution.numRegisters();
-         r += access.elements) {
+    // Of replicated elements one thread writes its copy.
+    OpBuilder::InsertionGuard keepOuter(rewriter);
+    auto onlyIf = [&](Value condition) {
+      if (!condition)
+        return;
+      auto guard =
+          scf::IfOp::create(rewriter, loc, condition, /*withElse=*/false);
+      rewriter.setInsertionPointToStart(guard.thenBlock());
+    };
+    onlyIf(tile.getDistribution().isPrimaryReplica(rewriter, loc, ids));
+    for (unsigned r = 0; r < tile.getDistribution().numRegisters();
+         r += tile.numElements()) {
       OpBuilder::InsertionGuard keep(rewriter);
-      int64_t atRow = columns ? distribution.offset(r)[0] : 0;
-      int64_t atCol = distribution.offset(r)[columns];
-      if (surplus) { // rows below the tile are not stored
-        Value inside = arith::CmpIOp::create(
-            rewriter, loc, arith::CmpIPredicate::ult,
-            addI32(rewriter, loc, row, atRow),
-            i32Constant(rewriter, loc, type.getDimSize(0)));
-        auto guard =
-            scf::IfOp::create(rewriter, loc, inside, /*withElse=*/false);
-        rewriter.setInsertionPointToStart(guard.thenBlock());
-      }
-      Value pointer = advance(
-          rewriter, loc, adaptor.getDest().front(), rewriter.getI8Type(),
-          sharedByteOffset(rewriter, loc, view, row, atRow, col, atCol));
+      onlyIf(tile.isInside(rewriter, r));
+      Value pointer = tile.pointer(rewriter, r, /*clamped=*/false);
       Value stored = values[r / perValue];
-      if (access.bytes < 4) {
+      if (bytes < 4) {
         unsigned bits = type.getElementTypeBitWidth();
         stored = unpackInteger(rewriter, loc, stored, r % perValue * bits,
-                               8 * access.bytes);
-      } else if (unsigned words = access.bytes / 4; words > 1) {
+                               8 * bytes);
+      } else if (unsigned words = bytes / 4; words > 1) {
         stored = LLVM::PoisonOp::create(
             rewriter, loc,
             VectorType::get(words, stored.getType()));
@@ -260,7 +311,7 @@ struct LocalStorePattern : KernelPattern<LocalStoreOp> {
               rewriter, loc, stored, values[r / perValue + i],
               i32Constant(rewriter, loc, i));
       }
-      LLVM::StoreOp::create(rewriter, loc, stored, pointer, access.bytes);
+      LLVM::StoreOp::create(rewriter, loc, stored, pointer, bytes);
     }
     rewriter.eraseOp(op);
     return success();

@@ -215,6 +215,9 @@ Value unpackInteger(OpBuilder &b, Location loc, Value packed, unsigned first,
 void populateElementwisePatterns(const TileTypeConverter &converter,
                                  const KernelContext &context,
                                  RewritePatternSet &patterns);
+void populateConvertLayoutPatterns(const TileTypeConverter &converter,
+                                   const KernelContext &context,
+                                   RewritePatternSet &patterns);
 void populateReducePatterns(const TileTypeConverter &converter,
                             const KernelContext &context,
                             RewritePatternSet &patterns);

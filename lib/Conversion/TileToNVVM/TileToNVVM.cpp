@@ -59,6 +59,7 @@ LogicalResult convertTileToNVVM(gpu::GPUModuleOp module) {
   TileTypeConverter converter;
   RewritePatternSet patterns(context);
   populateElementwisePatterns(converter, kernels, patterns);
+  populateConvertLayoutPatterns(converter, kernels, patterns);
   populateReducePatterns(converter, kernels, patterns);
   populateSharedMemoryPatterns(converter, kernels, patterns);
   populateGlobalMemoryPatterns(converter, kernels, patterns);

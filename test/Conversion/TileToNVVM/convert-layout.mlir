@@ -61,6 +61,45 @@ gpu.module @m {
 
 // -----
 
+// An exchange: lanes 0 and 1 of each pair swap one of their registers.
+
+#from = #flash_tile.layout<register = [[0, 1]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+#to = #flash_tile.layout<register = [[0, 2]], lane = [[0, 1], [0, 4], [1, 0], [2, 0], [4, 0]]>
+
+// CHECK-LABEL: gpu.func @exchange
+// CHECK-COUNT-2: arith.select
+// CHECK-COUNT-1: nvvm.shfl.sync idx
+// CHECK-COUNT-2: arith.select
+gpu.module @m {
+  gpu.func @exchange(%m: memref<8x8xf32> {flash_tile.dims = ["s", "d"]})
+      kernel attributes {known_block_size = array<i32: 32, 1, 1>, flash_tile.sizes = []} {
+    %c0 = arith.constant 0 : index
+    %t = flash_tile.load %m[%c0, %c0] : memref<8x8xf32> -> tensor<8x8xf32, #from>
+    %r = flash_tile.convert_layout %t {exchange} : tensor<8x8xf32, #from> -> tensor<8x8xf32, #to>
+    flash_tile.store %r, %m[%c0, %c0] : tensor<8x8xf32, #to>, memref<8x8xf32>
+    gpu.return
+  }
+}
+
+// -----
+
+// What crosses warps is no exchange.
+
+#from = #flash_tile.layout<lane = [[0, 1], [0, 2], [0, 4], [1, 0], [2, 0]], warp = [[4, 0]]>
+#to = #flash_tile.layout<lane = [[0, 1], [0, 2], [0, 4], [1, 0], [4, 0]], warp = [[2, 0]]>
+
+gpu.module @m {
+  gpu.func @crosses(%x: f32) kernel attributes {known_block_size = array<i32: 64, 1, 1>, flash_tile.sizes = []} {
+    %t = flash_tile.splat %x : f32 -> tensor<8x8xf32, #from>
+    // expected-error@below {{exchange: expected layouts that every warp can convert by itself, got one where what lane 16 adds is held by another warp or by nobody}}
+    // expected-error@below {{failed to legalize operation 'flash_tile.convert_layout'}}
+    %i = flash_tile.convert_layout %t {exchange} : tensor<8x8xf32, #from> -> tensor<8x8xf32, #to>
+    gpu.return
+  }
+}
+
+// -----
+
 #acc = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
 
 gpu.module @m {

@@ -63,3 +63,52 @@ gpu.module @m {
     gpu.return
   }
 }
+
+// -----
+
+// Integers have a register each, so nothing has to stay together.
+
+#acc = #flash_tile.layout<register = [[0, 1], [8, 0]],
+                          lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]],
+                          repeat = [[4, 0, 8]]>
+#a = #flash_tile.layout<register = [[0, 1], [0, 2], [8, 0], [0, 16]],
+                        lane = [[0, 4], [0, 8], [1, 0], [2, 0], [4, 0]]>
+#o = #flash_tile.layout<register = [[0, 1], [8, 0]],
+                        lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+
+// CHECK-LABEL: gpu.func @s8
+// CHECK: flash_tile.convert_layout {{.*}} {permutation = array<i64: 0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15>}
+// CHECK: flash_tile.dot {{.*}} {contraction_order = array<i64: 0, 1, 8, 9, 2, 3, 10, 11,
+gpu.module @m {
+  gpu.func @s8(%p: tensor<16x32xi8, #acc>, %v: !flash_tile.view<32x16xi8>, %z: tensor<16x8xi32, #o>)
+      kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+    // expected-remark@below {{contraction order (0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15, 16}}
+    %a = flash_tile.convert_layout %p : tensor<16x32xi8, #acc> -> tensor<16x32xi8, #a>
+    %r = flash_tile.dot %a, %v, %z : tensor<16x32xi8, #a>, !flash_tile.view<32x16xi8>, tensor<16x8xi32, #o>
+    gpu.return
+  }
+}
+
+// -----
+
+// What uses the tile besides the product wants the natural order.
+
+#acc = #flash_tile.layout<register = [[0, 1], [8, 0]],
+                          lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+#a = #flash_tile.layout<register = [[8, 0], [0, 4]],
+                        lane = [[0, 1], [0, 2], [1, 0], [2, 0], [4, 0]]>
+
+// CHECK-LABEL: gpu.func @two_users
+// CHECK: flash_tile.dot
+// CHECK-NOT: contraction_order
+gpu.module @m {
+  gpu.func @two_users(%p: tensor<16x8xf32, #acc>, %v: !flash_tile.view<8x8xf32>, %z: tensor<16x8xf32, #acc>, %m: memref<16x8xf32>)
+      kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+    %c0 = arith.constant 0 : index
+    // expected-remark@below {{no contraction order: the result is used by flash_tile.store}}
+    %a = flash_tile.convert_layout %p : tensor<16x8xf32, #acc> -> tensor<16x8xf32, #a>
+    %r = flash_tile.dot %a, %v, %z : tensor<16x8xf32, #a>, !flash_tile.view<8x8xf32>, tensor<16x8xf32, #acc>
+    flash_tile.store %a, %m[%c0, %c0] : tensor<16x8xf32, #a>, memref<16x8xf32>
+    gpu.return
+  }
+}

@@ -533,3 +533,34 @@ func.func @t46_accumulator(%p: tensor<16x16xf16>, %v: !flash_tile.view<16x8xf16>
   %o = flash_tile.dot %p, %v, %z {contraction_order = array<i64: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>} : tensor<16x16xf16>, !flash_tile.view<16x8xf16>, tensor<16x8xf32>
   return
 }
+
+// -----
+
+#pair = #flash_tile.layout<register = [[0, 1]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+
+func.func @t17_length(%t: tensor<8x8xf32, #pair>) {
+  // T17
+  // expected-error @below {{permutation: expected 2 registers (of the result), got 3}}
+  %0 = flash_tile.convert_layout %t {permutation = array<i64: 1, 0, 1>} : tensor<8x8xf32, #pair> -> tensor<8x8xf32, #pair>
+  return
+}
+
+// -----
+
+#pair = #flash_tile.layout<register = [[0, 1]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+
+func.func @t17_range(%t: tensor<8x8xf32, #pair>) {
+  // expected-error @below {{permutation: expected registers 0 to 1 (of the source), got 2}}
+  %0 = flash_tile.convert_layout %t {permutation = array<i64: 0, 2>} : tensor<8x8xf32, #pair> -> tensor<8x8xf32, #pair>
+  return
+}
+
+// -----
+
+#pair = #flash_tile.layout<register = [[0, 1]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+
+func.func @t17_both(%t: tensor<8x8xf32, #pair>) {
+  // expected-error @below {{exchange: expected no permutation beside it}}
+  %0 = flash_tile.convert_layout %t {exchange, permutation = array<i64: 0, 1>} : tensor<8x8xf32, #pair> -> tensor<8x8xf32, #pair>
+  return
+}

@@ -67,50 +67,117 @@ gpu.module @m {
 
 // -----
 
-// Threads need each other's registers: a 16-bit tile goes through a buffer of
-// its own, between two barriers.
+// V through a descriptor has its keys in order, and P is exchanged: for two
+// registers two selects, two shuffles and two byte permutes.
 
-#quad = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
-#row = #flash_tile.layout<register = [[0, 1], [0, 2]], lane = [[0, 4], [1, 0], [2, 0], [4, 0], [8, 0]]>
+#acc = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]], warp = [[16, 0], [32, 0]], repeat = [[8, 0, 8]]>
+#operand = #flash_tile.layout<register = [[0, 1], [0, 2], [8, 0], [0, 16]], lane = [[0, 4], [0, 8], [1, 0], [2, 0], [4, 0]], warp = [[16, 0], [32, 0]], repeat = [[2, 0, 32]]>
+#o = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]], warp = [[16, 0], [32, 0]], repeat = [[8, 0, 8]]>
 
-// CHECK-LABEL: gpu.func @through_shared
-// CHECK: %[[BUFFER:.*]] = flash_tile.alloc : !flash_tile.buffer<1x16x8xf16>
-// CHECK: %[[P:.*]] = flash_tile.load
-// CHECK: %[[VIEW:.*]] = flash_tile.stage %[[BUFFER]]
-// CHECK: gpu.barrier
-// CHECK: flash_tile.local_store %[[P]], %[[VIEW]]
-// CHECK: gpu.barrier
-// CHECK: %[[A:.*]] = flash_tile.local_load %[[VIEW]] : {{.*}} -> tensor<16x8xf16, #flash_tile.layout<register = {{\[\[0, 1\], \[0, 2\]\]}}
-// CHECK: flash_tile.store %[[A]]
-// CHECK-NOT: flash_tile.convert_layout
+// CHECK-LABEL: gpu.func @exchange
+// CHECK: %[[P:.*]] = arith.truncf
+// CHECK: %[[A:.*]] = flash_tile.convert_layout %[[P]] {exchange}
+// CHECK: flash_tile.dot_async %[[A]]
+// CHECK-NOT: flash_tile.alloc
 gpu.module @m {
-  gpu.func @through_shared(%x: memref<16x8xf16>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
-    %c0 = arith.constant 0 : index
-    %p = flash_tile.load %x[%c0, %c0] : memref<16x8xf16> -> tensor<16x8xf16, #quad>
-    // expected-remark@below {{register permutation: through shared memory; no identity: register 2 of lane 0 holds (8, 0), needed (0, 2); no rename: lane 0 needs (0, 2) and holds it in no register; no contraction order: the result is used by flash_tile.store}}
-    %a = flash_tile.convert_layout %p : tensor<16x8xf16, #quad> -> tensor<16x8xf16, #row>
-    flash_tile.store %a, %x[%c0, %c0] : tensor<16x8xf16, #row>, memref<16x8xf16>
+  gpu.func @exchange(%s: tensor<64x64xf32, #acc>, %v: !flash_tile.view<64x64xf8E4M3FN>, %z: tensor<64x64xf32, #o>)
+      kernel attributes {known_block_size = array<i32: 128, 1, 1>} {
+    %p = arith.truncf %s : tensor<64x64xf32, #acc> to tensor<64x64xf8E4M3FN, #acc>
+    // expected-remark@below {{exchange within each warp, 8 shuffles, 8 selects, 8 byte permutes (16 cycles, 34 through shared memory); no identity: register 2 of lane 0 holds (8, 0), needed (0, 2); no rename: lane 0 needs (0, 2) and holds it in no register; no contraction order: operand b of flash_tile.dot_async comes through a descriptor, in its natural order}}
+    %a = flash_tile.convert_layout %p : tensor<64x64xf8E4M3FN, #acc> -> tensor<64x64xf8E4M3FN, #operand>
+    %f = flash_tile.dot_async %a, %v, %z : tensor<64x64xf8E4M3FN, #operand>, !flash_tile.view<64x64xf8E4M3FN>, tensor<64x64xf32, #o>
+    %r = flash_tile.wait %f : !flash_tile.future<tensor<64x64xf32, #o>>
     gpu.return
   }
 }
 
 // -----
 
-// f32 goes the same way, and so does a row statistic.
+// Warps need each other's registers: the tile goes through a buffer of its own.
+// Nothing is read from it before, so one barrier does.
 
-#row_acc = #flash_tile.layout<register = [[8]], lane = [[0], [0], [1], [2], [4]]>
-#row_sum = #flash_tile.layout<register = [[4], [8]], lane = [[0], [0], [0], [1], [2]]>
+#rows = #flash_tile.layout<register = [[0, 1]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]], warp = [[8, 0]]>
+#swapped = #flash_tile.layout<register = [[0, 1]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [8, 0]], warp = [[4, 0]]>
 
-// CHECK-LABEL: gpu.func @statistic
-// CHECK: flash_tile.local_store %{{.*}} : tensor<16xf32
-// CHECK: flash_tile.local_load %{{.*}} -> tensor<16xf32
+// CHECK-LABEL: gpu.func @through_shared
+// CHECK: %[[BUFFER:.*]] = flash_tile.alloc : !flash_tile.buffer<1x16x8xf16>
+// CHECK: %[[P:.*]] = flash_tile.load
+// CHECK: %[[VIEW:.*]] = flash_tile.stage %[[BUFFER]]
+// CHECK-NOT: gpu.barrier
+// CHECK: flash_tile.local_store %[[P]], %[[VIEW]]
+// CHECK: gpu.barrier
+// CHECK: %[[A:.*]] = flash_tile.local_load %[[VIEW]] : {{.*}} -> tensor<16x8xf16, #flash_tile.layout<{{.*}}warp = {{\[\[4, 0\]\]}}
+// CHECK: flash_tile.store %[[A]]
+// CHECK-NOT: flash_tile.convert_layout
 gpu.module @m {
-  gpu.func @statistic(%x: memref<16xf32>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+  gpu.func @through_shared(%x: memref<16x8xf16>) kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
     %c0 = arith.constant 0 : index
-    %p = flash_tile.load %x[%c0] : memref<16xf32> -> tensor<16xf32, #row_sum>
-    // expected-remark@below {{register permutation: through shared memory; no identity: }}
-    %a = flash_tile.convert_layout %p : tensor<16xf32, #row_sum> -> tensor<16xf32, #row_acc>
-    flash_tile.store %a, %x[%c0] : tensor<16xf32, #row_acc>, memref<16xf32>
+    %p = flash_tile.load %x[%c0, %c0] : memref<16x8xf16> -> tensor<16x8xf16, #rows>
+    // expected-remark@below {{register permutation: through shared memory (22 cycles); no identity: register 0 of lane 16 holds (4, 0), needed (8, 0); no rename: lane 16 needs (8, 0) and holds it in no register; no contraction order: the result is used by flash_tile.store; no exchange: what lane 16 adds is held by another warp or by nobody}}
+    %a = flash_tile.convert_layout %p : tensor<16x8xf16, #rows> -> tensor<16x8xf16, #swapped>
+    flash_tile.store %a, %x[%c0, %c0] : tensor<16x8xf16, #swapped>, memref<16x8xf16>
+    gpu.return
+  }
+}
+
+// -----
+
+// In a loop without another barrier a second one keeps the iterations apart; a
+// loop that has one needs no more. Row statistics travel likewise.
+
+#rows = #flash_tile.layout<lane = [[0], [0], [1], [2], [4]], warp = [[8]]>
+#swapped = #flash_tile.layout<lane = [[0], [0], [1], [2], [8]], warp = [[4]]>
+
+// CHECK-LABEL: gpu.func @loops
+// CHECK: scf.for
+// CHECK-NEXT: arith.constant
+// CHECK-NEXT: %[[FIRST:.*]] = flash_tile.stage
+// CHECK-NEXT: gpu.barrier
+// CHECK-NEXT: flash_tile.local_store %{{.*}}, %[[FIRST]] : tensor<16xf32
+// CHECK-NEXT: gpu.barrier
+// CHECK-NEXT: flash_tile.local_load %[[FIRST]]
+// CHECK: scf.for
+// CHECK-NEXT: gpu.barrier
+// CHECK-NEXT: arith.constant
+// CHECK-NEXT: %[[SECOND:.*]] = flash_tile.stage
+// CHECK-NEXT: flash_tile.local_store %{{.*}}, %[[SECOND]]
+// CHECK-NEXT: gpu.barrier
+// CHECK-NEXT: flash_tile.local_load %[[SECOND]]
+gpu.module @m {
+  gpu.func @loops(%t: tensor<16xf32, #rows>, %u: tensor<16xf32, #swapped>, %n: index)
+      kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %0 = scf.for %i = %c0 to %n step %c1 iter_args(%x = %u) -> tensor<16xf32, #swapped> {
+      // expected-remark@below {{register permutation: through shared memory}}
+      %a = flash_tile.convert_layout %t : tensor<16xf32, #rows> -> tensor<16xf32, #swapped>
+      %b = arith.addf %a, %x : tensor<16xf32, #swapped>
+      scf.yield %b : tensor<16xf32, #swapped>
+    }
+    %1 = scf.for %i = %c0 to %n step %c1 iter_args(%x = %0) -> tensor<16xf32, #swapped> {
+      gpu.barrier
+      // expected-remark@below {{register permutation: through shared memory}}
+      %a = flash_tile.convert_layout %t : tensor<16xf32, #rows> -> tensor<16xf32, #swapped>
+      %b = arith.addf %a, %x : tensor<16xf32, #swapped>
+      scf.yield %b : tensor<16xf32, #swapped>
+    }
+    gpu.return
+  }
+}
+
+// -----
+
+// An exchange may cost more than the trip, if many warps share the barriers.
+
+#acc = #flash_tile.layout<lane = [[0, 1], [0, 2], [0, 4], [1, 0], [2, 0]], warp = [[32, 0], [64, 0], [128, 0]], repeat = [[8, 4, 0]]>
+#turned = #flash_tile.layout<lane = [[1, 0], [2, 0], [4, 0], [8, 0], [16, 0]], warp = [[32, 0], [64, 0], [128, 0]], repeat = [[8, 0, 1]]>
+
+// CHECK-LABEL: gpu.func @dear_exchange
+// CHECK: flash_tile.local_store
+gpu.module @m {
+  gpu.func @dear_exchange(%t: tensor<256x8xf32, #acc>) kernel attributes {known_block_size = array<i32: 256, 1, 1>} {
+    // expected-remark@below {{no exchange: 8 shuffles, 48 selects and 0 byte permutes are dearer (32 cycles against 21)}}
+    %a = flash_tile.convert_layout %t : tensor<256x8xf32, #acc> -> tensor<256x8xf32, #turned>
     gpu.return
   }
 }
@@ -143,17 +210,15 @@ gpu.module @m {
 
 // -----
 
-// Elements that have no way through shared memory.
+// Predicates have no place in shared memory.
 
-#quad = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
-#row = #flash_tile.layout<register = [[0, 1], [0, 2]], lane = [[0, 4], [1, 0], [2, 0], [4, 0], [8, 0]]>
+#rows = #flash_tile.layout<register = [[0, 1]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]], warp = [[8, 0]]>
+#swapped = #flash_tile.layout<register = [[0, 1]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [8, 0]], warp = [[4, 0]]>
 
 gpu.module @m {
-  gpu.func @wide_exchange(%x: memref<16x8xi64>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
-    %c0 = arith.constant 0 : index
-    %p = flash_tile.load %x[%c0, %c0] : memref<16x8xi64> -> tensor<16x8xi64, #quad>
-    // expected-error@below {{conversion: expected a permutation of each thread's registers or elements of 16 or 32 bits, got 'tensor<16x8xi64, #flash_tile.layout<}}
-    %a = flash_tile.convert_layout %p : tensor<16x8xi64, #quad> -> tensor<16x8xi64, #row>
+  gpu.func @predicates(%t: tensor<16x8xi1, #rows>) kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
+    // expected-error@below {{conversion: expected floats of 8 or 16 bits or elements of 32 bits to move between threads, got 'i1'}}
+    %a = flash_tile.convert_layout %t : tensor<16x8xi1, #rows> -> tensor<16x8xi1, #swapped>
     gpu.return
   }
 }

@@ -9,6 +9,7 @@
 #define FLASH_TEST_UNIT_TILETONVVM_RUNKERNEL_H
 
 #include "flash/Conversion/Passes.h"
+#include "flash/Dialect/FlashTile/Transforms/Passes.h"
 #include "flash/Emulator/Emulator.h"
 #include "flash/Pipelines/Compile.h"
 #include "flash/Runtime/DType.h"
@@ -60,10 +61,10 @@ struct KernelRun {
 /// Lowers the one kernel of `text`, a gpu.module with layouts and offsets, and
 /// runs one CTA of it on the emulator. The kernel's arguments are memrefs of
 /// static shapes, one for each of `matrices`, whose values are what it left
-/// there.
+/// there. With `decide` neither conversions nor offsets have been decided on.
 inline KernelRun runKernel(const std::string &text, unsigned threads,
                            unsigned sharedBytes, ArrayRef<Matrix *> matrices,
-                           StringRef chipName = "sm_89") {
+                           StringRef chipName = "sm_89", bool decide = false) {
   KernelRun run;
   DialectRegistry registry;
   flash::registerCompileDialects(registry);
@@ -75,6 +76,10 @@ inline KernelRun runKernel(const std::string &text, unsigned threads,
   }
   PassManager manager(&context, ModuleOp::getOperationName());
   OpPassManager &kernels = manager.nest<gpu::GPUModuleOp>();
+  if (decide) {
+    kernels.addPass(createFlashTilePermuteRegisters());
+    kernels.addPass(createFlashTilePlanShared());
+  }
   kernels.addPass(createFlashTileToNVVM());
   kernels.addPass(createFlashExpandMath());
   kernels.addPass(createSCFToControlFlowPass());

@@ -69,8 +69,7 @@ struct Condition {
 class OrderSearch {
 public:
   OrderSearch(const ConversionQuery &query)
-      : axis(query.contraction->axis),
-        mask(query.contraction->slots - 1),
+      : axis(query.contraction->axis), mask(query.contraction->slots - 1),
         bits(llvm::Log2_64(query.contraction->slots)), images(bits) {
     const Layout from = query.from.canonical(), to = query.to.canonical();
     for (const Layout::Vector &vector : from.getRegisterBases())
@@ -142,14 +141,13 @@ private:
       coords[1 - axis] = vector >> otherShift;
       return ("(" + Twine(coords[0]) + ", " + Twine(coords[1]) + ")").str();
     };
-    failedWith =
-        condition.what.empty()
-            ? "no order of the " + std::to_string(mask + 1) +
-                  " slots leaves a thread " + text(condition.needed)
-            : condition.what + " holds " + text(condition.held) +
-                  " and needs " + text(condition.needed) +
-                  ", which no order of the " + std::to_string(mask + 1) +
-                  " slots reconciles";
+    failedWith = condition.what.empty()
+                     ? "no order of the " + std::to_string(mask + 1) +
+                           " slots leaves a thread " + text(condition.needed)
+                     : condition.what + " holds " + text(condition.held) +
+                           " and needs " + text(condition.needed) +
+                           ", which no order of the " +
+                           std::to_string(mask + 1) + " slots reconciles";
   }
 
   bool choose(unsigned bit, function_ref<bool(ArrayRef<int64_t>)> accept) {

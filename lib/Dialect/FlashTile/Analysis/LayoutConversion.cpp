@@ -7,6 +7,8 @@
 
 #include "flash/Dialect/FlashTile/Analysis/LayoutConversion.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
 #include <map>
 
 using namespace mlir;
@@ -20,6 +22,8 @@ StringRef flash_tile::stringify(ConversionWay way) {
     return "rename";
   case ConversionWay::ContractionOrder:
     return "contraction order";
+  case ConversionWay::Exchange:
+    return "exchange";
   case ConversionWay::SharedMemory:
     return "shared memory";
   }
@@ -35,9 +39,9 @@ namespace {
 using Coords = SmallVector<int64_t>;
 
 bool isInside(ArrayRef<int64_t> coords, ArrayRef<int64_t> shape) {
-  return shape.empty() || llvm::all_of(llvm::zip_equal(coords, shape), [](auto p) {
-           return std::get<0>(p) < std::get<1>(p);
-         });
+  return shape.empty() ||
+         llvm::all_of(llvm::zip_equal(coords, shape),
+                      [](auto p) { return std::get<0>(p) < std::get<1>(p); });
 }
 
 std::string toString(ArrayRef<int64_t> coords) {
@@ -48,8 +52,9 @@ std::string toString(ArrayRef<int64_t> coords) {
 }
 
 /// Register of `layout` that holds `coords` in this thread.
-std::optional<int64_t> registerOf(const Layout &layout, ArrayRef<int64_t> coords,
-                                  int64_t lane, int64_t warp) {
+std::optional<int64_t> registerOf(const Layout &layout,
+                                  ArrayRef<int64_t> coords, int64_t lane,
+                                  int64_t warp) {
   for (int64_t r = 0, n = layout.numRegisters(); r < n; ++r)
     if (layout.coordinates(r, lane, warp) == Coords(coords))
       return r;
@@ -79,23 +84,22 @@ std::string place(int64_t lane, int64_t warp) {
 /// Where the layouts differ first.
 std::string explainIdentity(const ConversionQuery &query) {
   std::string text;
-  forAllHeld(query.to, query.shape,
-             [&](int64_t reg, int64_t lane, int64_t warp,
-                 ArrayRef<int64_t> needed) {
-               if (reg >= query.from.numRegisters()) {
-                 text = "register " + std::to_string(reg) + " of " +
-                        place(lane, warp) + " holds nothing, needed " +
-                        toString(needed);
-                 return false;
-               }
-               Coords held = query.from.coordinates(reg, lane, warp);
-               if (held == Coords(needed))
-                 return true;
-               text = "register " + std::to_string(reg) + " of " +
-                      place(lane, warp) + " holds " + toString(held) +
-                      ", needed " + toString(needed);
-               return false;
-             });
+  forAllHeld(
+      query.to, query.shape,
+      [&](int64_t reg, int64_t lane, int64_t warp, ArrayRef<int64_t> needed) {
+        if (reg >= query.from.numRegisters()) {
+          text = "register " + std::to_string(reg) + " of " +
+                 place(lane, warp) + " holds nothing, needed " +
+                 toString(needed);
+          return false;
+        }
+        Coords held = query.from.coordinates(reg, lane, warp);
+        if (held == Coords(needed))
+          return true;
+        text = "register " + std::to_string(reg) + " of " + place(lane, warp) +
+               " holds " + toString(held) + ", needed " + toString(needed);
+        return false;
+      });
   return text;
 }
 
@@ -120,8 +124,7 @@ std::string explainRename(const ConversionQuery &query) {
           return true;
         text = "register " + std::to_string(reg) + " comes from register " +
                std::to_string(it->second.first) + " in " + it->second.second +
-               ", from " + std::to_string(*source) + " in " +
-               place(lane, warp);
+               ", from " + std::to_string(*source) + " in " + place(lane, warp);
         return false;
       });
   return text;
@@ -203,14 +206,46 @@ flash_tile::findRegisterPermutation(const Layout &from, const Layout &to,
 }
 
 //===----------------------------------------------------------------------===//
+// The model of cost
+//===----------------------------------------------------------------------===//
+
+double flash_tile::getExchangeCycles(const RegisterExchange &exchange) {
+  return exchange.count(ExchangeStep::Kind::Shuffle) +
+         0.5 * (exchange.count(ExchangeStep::Kind::Select) +
+                exchange.count(ExchangeStep::Kind::Permute));
+}
+
+/// Cycles that storing or loading a thread's registers takes: runs of
+/// neighbours of at most 16 bytes, 32 lanes at a time.
+static double getAccessCycles(const Layout &layout, int64_t elementBits) {
+  int64_t run = 1;
+  for (const Layout::Vector &basis : layout.getRegisterBases()) {
+    const bool next =
+        basis.back() == run && llvm::all_of(ArrayRef(basis).drop_back(),
+                                            [](int64_t x) { return x == 0; });
+    if (!next || 2 * run * elementBits > 128)
+      break;
+    run *= 2;
+  }
+  const double bytes = run * elementBits / 8.0;
+  return layout.numRegisters() / run * std::max(1.0, bytes * 32 / 128);
+}
+
+double flash_tile::getSharedCycles(const ConversionQuery &query) {
+  constexpr double barrierCycles = 20;
+  return getAccessCycles(query.from, query.elementBits) +
+         getAccessCycles(query.to, query.elementBits) +
+         2 * barrierCycles / query.from.numWarps();
+}
+
+//===----------------------------------------------------------------------===//
 // The ladder of ways
 //===----------------------------------------------------------------------===//
 
 LayoutConversion
 flash_tile::solveLayoutConversion(const ConversionQuery &query) {
   assert(query.from.getRank() == query.to.getRank() &&
-         query.from.numWarps() == query.to.numWarps() &&
-         "tiles of one kernel");
+         query.from.numWarps() == query.to.numWarps() && "tiles of one kernel");
   LayoutConversion result;
   result.result = query.to;
   auto reject = [&](ConversionWay way, std::string reason) {
@@ -238,9 +273,8 @@ flash_tile::solveLayoutConversion(const ConversionQuery &query) {
     result.permutation = *permutation;
     return result;
   }
-  reject(ConversionWay::Rename, permutation
-                                    ? wordsWouldSplit(query.elementBits)
-                                    : explainRename(query));
+  reject(ConversionWay::Rename, permutation ? wordsWouldSplit(query.elementBits)
+                                            : explainRename(query));
 
   std::string reason;
   if (std::optional<OrderedContraction> found =
@@ -253,6 +287,25 @@ flash_tile::solveLayoutConversion(const ConversionQuery &query) {
   }
   result.beforeNarrowing = false;
   reject(ConversionWay::ContractionOrder, reason);
+
+  result.sharedCycles = getSharedCycles(query);
+  if (std::optional<RegisterExchange> exchange = planRegisterExchange(
+          query.from, query.to, query.shape, query.elementBits, reason)) {
+    result.exchangeCycles = getExchangeCycles(*exchange);
+    if (result.exchangeCycles <= result.sharedCycles) {
+      result.way = ConversionWay::Exchange;
+      result.exchange = std::move(exchange);
+      return result;
+    }
+    llvm::raw_string_ostream(reason = "")
+        << exchange->count(ExchangeStep::Kind::Shuffle) << " shuffles, "
+        << exchange->count(ExchangeStep::Kind::Select) << " selects and "
+        << exchange->count(ExchangeStep::Kind::Permute)
+        << " byte permutes are dearer ("
+        << llvm::format("%.0f cycles against %.0f)", result.exchangeCycles,
+                        result.sharedCycles);
+  }
+  reject(ConversionWay::Exchange, reason);
   result.way = ConversionWay::SharedMemory;
   return result;
 }

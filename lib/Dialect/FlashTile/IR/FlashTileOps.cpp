@@ -269,5 +269,21 @@ LogicalResult ConvertLayoutOp::verify() {
   if (!source.getEncoding() || !result.getEncoding())
     return emitOpError() << (source.getEncoding() ? "result" : "source")
                          << " layout: expected one, got none";
+  std::optional<ArrayRef<int64_t>> permutation = getPermutation();
+  if (!permutation)
+    return success();
+  if (getExchange())
+    return emitOpError() << "exchange: expected no permutation beside it";
+  const int64_t needed = Layout::get(result)->numRegisters();
+  const int64_t held = Layout::get(source)->numRegisters();
+  if (permutation->empty() ? needed != held
+                           : needed != int64_t(permutation->size()))
+    return emitOpError() << "permutation: expected " << needed
+                         << " registers (of the result), got "
+                         << (permutation->empty() ? held : permutation->size());
+  for (int64_t reg : *permutation)
+    if (reg < 0 || reg >= held)
+      return emitOpError() << "permutation: expected registers 0 to "
+                           << held - 1 << " (of the source), got " << reg;
   return success();
 }

@@ -123,8 +123,7 @@ FailureOr<Layout> Layout::mmaOperandB(int64_t depth, int64_t cols,
                                       bool transposed, int64_t elementBits) {
   const int64_t step = getInstructionDepth(elementBits);
   FailureOr<WarpGrid> grid = getWarpGrid(warps, warpCols);
-  if (failed(grid) || !divides(depth, 1, step) ||
-      !divides(cols, grid->cols, 8))
+  if (failed(grid) || !divides(depth, 1, step) || !divides(cols, grid->cols, 8))
     return failure();
   const int64_t warpColExtent = cols / grid->cols;
   const Vector k = transposed ? Vector{0, 1} : Vector{1, 0};

@@ -11,7 +11,9 @@
 #include "flash/Dialect/FlashTile/Analysis/LayoutConversion.h"
 #include "flash/Dialect/FlashTile/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/Format.h"
 
 namespace mlir::flash_tile {
 #define GEN_PASS_DEF_FLASHTILEPERMUTEREGISTERS
@@ -69,12 +71,17 @@ void findContraction(ConvertLayoutOp op, ConversionQuery &query) {
       return;
     }
   }
-  query.contraction = {1, Layout::getInstructionDepth(query.elementBits)};
+  query.contraction = {1, Layout::getInstructionDepth(
+                              getElementBits(op.getType().getElementType()))};
 }
 
-/// Store, barrier, load. The first barrier lets every thread finish reading
-/// what an earlier trip through the same buffer left there.
-void throughShared(ConvertLayoutOp op) {
+/// Store, barrier, load, through a buffer of its own; `barrier` is that one.
+struct Trip {
+  LocalStoreOp store;
+  gpu::BarrierOp barrier;
+};
+
+Trip throughShared(ConvertLayoutOp op) {
   OpBuilder b(op);
   Location loc = op.getLoc();
   auto type = cast<RankedTensorType>(op.getType());
@@ -91,11 +98,31 @@ void throughShared(ConvertLayoutOp op) {
                                ViewType::get(op.getContext(), type.getShape(),
                                              type.getElementType(), {}),
                                buffer, zero);
-  gpu::BarrierOp::create(b, loc);
-  LocalStoreOp::create(b, loc, op.getSource(), view);
-  gpu::BarrierOp::create(b, loc);
+  Trip trip;
+  trip.store = LocalStoreOp::create(b, loc, op.getSource(), view);
+  trip.barrier = gpu::BarrierOp::create(b, loc);
   op.replaceAllUsesWith(LocalLoadOp::create(b, loc, type, view).getResult());
   op.erase();
+  return trip;
+}
+
+/// In a loop a fast thread may store again before a slow one has loaded. Any
+/// other barrier that every iteration meets keeps them apart; where there is
+/// none, one in front of the store does.
+void separateIterations(Trip trip) {
+  auto loop = trip.store->getParentOfType<LoopLikeOpInterface>();
+  if (!loop)
+    return;
+  for (Block *block = trip.store->getBlock();;
+       block = block->getParentOp()->getBlock()) {
+    for (auto barrier : block->getOps<gpu::BarrierOp>())
+      if (barrier != trip.barrier)
+        return;
+    if (block->getParentOp() == loop)
+      break;
+  }
+  OpBuilder b(trip.store);
+  gpu::BarrierOp::create(b, trip.store.getLoc());
 }
 
 /// Numbers in parentheses, the rest beyond `limit` left out.
@@ -124,8 +151,19 @@ void remark(Location loc, const LayoutConversion &conversion) {
     os << "contraction order " << toString(conversion.contractionOrder, 32)
        << ": the product reads the rows of b so, " << renamed;
     break;
+  case ConversionWay::Exchange:
+    os << "exchange within each warp, "
+       << conversion.exchange->count(ExchangeStep::Kind::Shuffle)
+       << " shuffles, "
+       << conversion.exchange->count(ExchangeStep::Kind::Select) << " selects, "
+       << conversion.exchange->count(ExchangeStep::Kind::Permute)
+       << " byte permutes"
+       << llvm::format(" (%.0f cycles, %.0f through shared memory)",
+                       conversion.exchangeCycles, conversion.sharedCycles);
+    break;
   case ConversionWay::SharedMemory:
-    os << "through shared memory";
+    os << "through shared memory"
+       << llvm::format(" (%.0f cycles)", conversion.sharedCycles);
     break;
   }
   for (const LayoutConversion::Rejection &rejection : conversion.rejected)
@@ -159,60 +197,83 @@ bool isAskedThroughShared(ConvertLayoutOp op) {
          tileType(op.getSource()).getRank() == 2;
 }
 
-LogicalResult decide(ConvertLayoutOp op) {
+/// What the solver is asked for; nullopt after a diagnostic.
+std::optional<ConversionQuery> getQuery(ConvertLayoutOp op) {
   RankedTensorType type = op.getType();
   std::optional<Layout> from = Layout::get(tileType(op.getSource()));
   std::optional<Layout> to = Layout::get(type);
-  if (!from || !to)
-    return op.emitOpError("layouts: expected both tiles to have one; run "
-                          "--flash-tile-assign-layouts first");
-  if (from->numWarps() != to->numWarps())
-    return op.emitOpError("layouts: expected one number of warps, got ")
-           << from->numWarps() << " and " << to->numWarps();
-  if (isAskedThroughShared(op)) {
-    op.emitRemark("register permutation: through shared memory, as the "
-                  "schedule asks");
-    throughShared(op);
-    return success();
+  if (!from || !to) {
+    op.emitOpError("layouts: expected both tiles to have one; run "
+                   "--flash-tile-assign-layouts first");
+    return std::nullopt;
+  }
+  if (from->numWarps() != to->numWarps()) {
+    op.emitOpError("layouts: expected one number of warps, got ")
+        << from->numWarps() << " and " << to->numWarps();
+    return std::nullopt;
   }
   ConversionQuery query;
   query.from = *from;
   query.to = *to;
   query.shape = llvm::to_vector(type.getShape());
-  query.elementBits = getElementBits(type.getElementType());
-  // Predicates have a register each.
-  if (query.elementBits == 1 || query.elementBits > 32)
-    query.elementBits = 32;
-  arith::TruncFOp narrowing = getNarrowing(op);
-  if (narrowing)
+  // Only floats share registers.
+  if (isa<FloatType>(type.getElementType()))
+    query.elementBits =
+        std::min<int64_t>(getElementBits(type.getElementType()), 32);
+  if (arith::TruncFOp narrowing = getNarrowing(op))
     query.wideBits =
         getElementBits(tileType(narrowing.getIn()).getElementType());
   findContraction(op, query);
+  return query;
+}
 
-  LayoutConversion conversion = solveLayoutConversion(query);
-  if (conversion.way == ConversionWay::SharedMemory &&
-      type.getElementTypeBitWidth() != 16 &&
-      type.getElementTypeBitWidth() != 32)
-    return op.emitOpError("conversion: expected a permutation of each "
-                          "thread's registers or elements of 16 or 32 bits, "
-                          "got ")
-           << op.getSource().getType() << " to " << type;
-  remark(op.getLoc(), conversion);
-  if (conversion.way == ConversionWay::SharedMemory) {
-    throughShared(op);
-    return success();
+/// Takes the cheapest way; a trip through shared memory is returned.
+FailureOr<std::optional<Trip>> decide(ConvertLayoutOp op) {
+  std::optional<ConversionQuery> query = getQuery(op);
+  if (!query)
+    return failure();
+  if (isAskedThroughShared(op)) {
+    op.emitRemark("register permutation: through shared memory, as the "
+                  "schedule asks");
+    return std::optional(throughShared(op));
   }
-  if (conversion.way == ConversionWay::ContractionOrder) {
+  RankedTensorType type = op.getType();
+  const LayoutConversion conversion = solveLayoutConversion(*query);
+  const unsigned width = type.getElementTypeBitWidth();
+  switch (conversion.way) {
+  case ConversionWay::SharedMemory:
+    if (width != 32 &&
+        !(isa<FloatType>(type.getElementType()) && (width == 8 || width == 16)))
+      return op.emitOpError("conversion: expected floats of 8 or 16 bits or "
+                            "elements of 32 bits to move between threads, got ")
+             << type.getElementType();
+    // The threads of the other roles do not come to a barrier of the block.
+    if (op->getParentOfType<WarpGroupsOp>())
+      return op.emitOpError("conversion: expected one that needs no barrier "
+                            "inside a role, got ")
+             << op.getSource().getType() << " to " << type;
+    remark(op.getLoc(), conversion);
+    return std::optional(throughShared(op));
+  case ConversionWay::Exchange:
+    remark(op.getLoc(), conversion);
+    op.setExchange(true);
+    return std::optional<Trip>();
+  case ConversionWay::ContractionOrder:
     op.getResult().setType(withLayout(type, conversion.result));
     for (Operation *user : op->getUsers())
       cast<DotOp>(user).setContractionOrder(conversion.contractionOrder);
+    break;
+  case ConversionWay::Identity:
+  case ConversionWay::Rename:
+    break;
   }
+  remark(op.getLoc(), conversion);
   if (conversion.beforeNarrowing)
-    op = hoistAbove(narrowing, op);
+    op = hoistAbove(getNarrowing(op), op);
   op.setPermutation(conversion.way == ConversionWay::Identity
                         ? ArrayRef<int64_t>()
                         : ArrayRef<int64_t>(conversion.permutation));
-  return success();
+  return std::optional<Trip>();
 }
 
 struct PermuteRegistersPass
@@ -230,12 +291,19 @@ struct PermuteRegistersPass
 LogicalResult permuteRegisters(gpu::GPUFuncOp func) {
   SmallVector<ConvertLayoutOp> ops;
   func.walk([&](ConvertLayoutOp op) {
-    if (!op.getPermutation())
+    if (!op.getPermutation() && !op.getExchange())
       ops.push_back(op);
   });
-  for (ConvertLayoutOp op : ops)
-    if (failed(decide(op)))
+  SmallVector<Trip> trips;
+  for (ConvertLayoutOp op : ops) {
+    FailureOr<std::optional<Trip>> trip = decide(op);
+    if (failed(trip))
       return failure();
+    if (*trip)
+      trips.push_back(**trip);
+  }
+  for (Trip trip : trips)
+    separateIterations(trip);
   return success();
 }
 

@@ -12,7 +12,11 @@
 //   rename              a thread needs its own registers in another order
 //   contraction order   as rename, once the product that consumes the tile sums
 //                       over its contraction index in another order
+//   exchange            lanes of a warp exchange registers by shuffles
 //   shared memory       store, barrier, load
+//
+// The last two are compared by a model (see getExchangeCycles), which decides
+// where both are possible.
 //
 // A proof is an evaluation of both layouts at every register of every lane of
 // every warp. Candidates come from the vectors of the layouts by elimination
@@ -23,13 +27,20 @@
 #ifndef FLASH_DIALECT_FLASHTILE_ANALYSIS_LAYOUTCONVERSION_H
 #define FLASH_DIALECT_FLASHTILE_ANALYSIS_LAYOUTCONVERSION_H
 
+#include "flash/Dialect/FlashTile/Analysis/RegisterExchange.h"
 #include "flash/Dialect/FlashTile/IR/Layout.h"
 #include <optional>
 #include <string>
 
 namespace mlir::flash_tile {
 
-enum class ConversionWay { Identity, Rename, ContractionOrder, SharedMemory };
+enum class ConversionWay {
+  Identity,
+  Rename,
+  ContractionOrder,
+  Exchange,
+  SharedMemory
+};
 
 /// "identity", "rename", ...
 StringRef stringify(ConversionWay way);
@@ -68,6 +79,11 @@ struct LayoutConversion {
   /// Contraction order: the index that each slot of an aligned group stands
   /// for.
   SmallVector<int64_t> contractionOrder;
+  /// Exchange: the program.
+  std::optional<RegisterExchange> exchange;
+  /// Modelled cycles per warp of the last two ways; 0 where they were not
+  /// looked at or are none.
+  double exchangeCycles = 0, sharedCycles = 0;
   /// What the result's registers hold, in logical coordinates: the layout that
   /// was asked for, under the contraction order.
   Layout result;
@@ -102,6 +118,16 @@ std::optional<OrderedContraction>
 findContractionOrder(const ConversionQuery &query,
                      function_ref<bool(ArrayRef<int64_t>)> accept,
                      std::string &reason);
+
+/// The model. Cycles of one SM that a warp takes up: it issues 32 shuffled or
+/// 64 selected or byte-permuted registers per cycle ("warp shuffle" and
+/// "logical operations" in the CUDA C++ Programming Guide's table of
+/// throughputs for 8.x and 9.0) ...
+double getExchangeCycles(const RegisterExchange &exchange);
+/// ... and moves 128 bytes to or from shared memory, at least an access per
+/// cycle, if no banks collide. A barrier is taken as 20 cycles of the thread
+/// block, an assumption, and two of them are shared by all warps.
+double getSharedCycles(const ConversionQuery &query);
 
 } // namespace mlir::flash_tile
 

@@ -48,7 +48,7 @@ def FlashTile_Dialect : Dialect {
     | T14 | reduce and expand: the vector is the tile without the axis, in shape, type and layout |
     | T15 | coordinates are i32, of an axis of the tile |
     | T16 | a splat has the scalar's type |
-    | T17 | a conversion changes the layout only |
+    | T17 | a conversion changes the layout only; its permutation names registers of the source, and excludes an exchange |
     | T18 | a vote is over i1 |
     | T20 | a barrier ring has 1 to 64 stages |
     | T21 | a slot's ring has at least one stage |

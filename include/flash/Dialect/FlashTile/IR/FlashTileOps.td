@@ -501,9 +501,11 @@ def FlashTile_ConvertLayoutOp : FlashTile_Op<"convert_layout", [Pure]> {
   let description = [{
     The one op whose lowering moves data between threads and registers.
     `--flash-tile-permute-registers` decides how and records it: register `r` of
-    the result is register `permutation[r]` of the source in the same thread; an
-    empty permutation is the identity. Constraint T17: one shape and element
-    type, a layout on both sides.
+    the result is register `permutation[r]` of the source in the same thread (an
+    empty permutation is the identity), or, with `exchange`, the lanes of each
+    warp exchange registers by shuffles and byte permutes. Constraint T17: one
+    shape and element type, a layout on both sides; a permutation names a
+    register of the source for each of the result, and excludes an exchange.
 
     ```mlir
     #columns = #flash_tile.layout<register = [[0, 1]],
@@ -518,7 +520,8 @@ def FlashTile_ConvertLayoutOp : FlashTile_Op<"convert_layout", [Pure]> {
     ```
   }];
   let arguments = (ins FlashTile_Tile:$source,
-                       OptionalAttr<DenseI64ArrayAttr>:$permutation);
+                       OptionalAttr<DenseI64ArrayAttr>:$permutation,
+                       UnitAttr:$exchange);
   let results = (outs FlashTile_Tile:$result);
   let assemblyFormat = "$source attr-dict `:` qualified(type($source)) `->` type($result)";
   let hasVerifier = 1;

@@ -319,19 +319,32 @@ def FlashTileAssignLayouts : Pass<"flash-tile-assign-layouts"> {
 def FlashTilePermuteRegisters : Pass<"flash-tile-permute-registers"> {
   let summary = "Decide how each layout conversion moves data";
   let description = [{
-    Needs: layouts. For every `flash_tile.convert_layout` it takes the first of
-    these that it can prove by evaluating both layouts at every register, lane
-    and warp, and says which in a remark:
+    Needs: layouts. For every `flash_tile.convert_layout` that is not decided
+    yet it takes the cheapest of these, and says in a remark which, and why each
+    cheaper one is none:
 
     1. identity: the layouts are one function; nothing moves;
-    2. rename: a thread needs only its own registers, in another order;
-    3. through shared memory: store, barrier, load (elements of 16 or 32 bits).
+    2. rename: a thread needs only its own registers, in another order. Elements
+       that share a register must stay together, unless the tile was narrowed
+       (`arith.truncf`) just before: then the conversion moves in front of that;
+    3. contraction order: the tile is operand `a` of products whose `b` is read
+       from shared memory row by row, in any order. If a permutation of the
+       contraction index makes the conversion a renaming, the products record it
+       (`contraction_order`) and the result keeps its logical coordinates, in a
+       layout permuted likewise;
+    4. exchange: lanes of a warp exchange registers (selects, `shfl.sync`,
+       `prmt`), where the modelled cycles are no more than those of
+    5. shared memory: store, barrier, load. In a loop that has no other barrier
+       a second one keeps the iterations apart.
 
     Where the kernel's `flash_tile.schedule` has `probabilities = shared`, tiles
     of rank 2 go through shared memory, whatever cheaper way there is.
 
-    Leaves: `permutation` on the conversions of kinds 1 and 2, none of kind 3.
-    Refuses: tiles of other widths that threads would have to exchange.
+    The first three and the last are proved by evaluating both layouts at every
+    register, lane and warp; an exchange by executing it on labelled data.
+    Leaves: `permutation` or `exchange` on the conversions of kinds 1 to 4, none
+    of kind 5. Refuses: predicates and 64-bit elements that threads would have
+    to exchange, and barriers inside a role.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::flash_tile::FlashTileDialect",
