@@ -200,18 +200,23 @@ class Parts:
 
     def part_monotone(self):
         levels = levels_of(self.tools.ladder(PROBLEM, "0-9", True)[0])
-        rises = []
+        def facts(level):
+            tile = " x ".join(map(str, level["cta_tile"]))
+            return (f"{level['modelled']['seconds'] * 1e3:.2f} ms with CTA tiles "
+                    f"of {tile}, resident CTAs: {level['resident_ctas']}, and "
+                    f"{level['kv_loops']['shared_wavefronts'] / 1e6:.0f} million "
+                    "wavefronts of shared memory in the KV loop")
         numbers = sorted(levels)
-        for before, after in zip(numbers, numbers[1:]):
-            a, b = (levels[n]["modelled"]["seconds"] for n in (before, after))
-            if b > a:
-                rises.append(f"from level {before} to level {after} "
-                             f"({a * 1e3:.2f} ms to {b * 1e3:.2f} ms, limited "
-                             f"by {levels[after]['modelled']['limiting_pipe']})")
+        rises = [(a, b) for a, b in zip(numbers, numbers[1:])
+                 if levels[b]["modelled"]["seconds"]
+                 > levels[a]["modelled"]["seconds"]]
+        text = (f"Modelled time falls at every step of levels "
+                f"{', '.join(map(str, numbers))}")
         if rises:
-            return "Modelled time rises " + " and ".join(rises) + "."
-        return (f"Modelled time falls at every step from level {numbers[0]} to "
-                f"level {numbers[-1]}.")
+            text += " but " + "; ".join(
+                f"from level {a} ({facts(levels[a])}) to level {b} "
+                f"({facts(levels[b])})" for a, b in rises)
+        return text + "."
 
     def part_constants(self):
         model = self.tools.ladder(PROBLEM)[0]["model"]
