@@ -41,7 +41,8 @@ static Type getElementType(MLIRContext *context, DType dtype) {
 /// dense in `order`.
 static MemRefLayoutAttrInterface
 getDenseLayout(MLIRContext *context, ArrayRef<int64_t> sizes, Layout order) {
-  if (order == Layout::BHSD)
+  // Scales of heads, [B, H], have one order.
+  if (order == Layout::BHSD || sizes.size() == 2)
     return AffineMapAttr::get(
         AffineMap::getMultiDimIdentityMap(sizes.size(), context));
   SmallVector<int64_t> strides(sizes.size());
@@ -99,6 +100,16 @@ static void setModifiers(AttentionOp op, const AttentionSpec &spec) {
   op.setAlibi(spec.alibi);
 }
 
+SmallVector<StringRef>
+mlir::flash::getArgumentNames(const AttentionSpec &spec) {
+  SmallVector<StringRef> names{"q", "k", "v", "o"};
+  if (spec.lse)
+    names.push_back("lse");
+  if (spec.hasDescales())
+    names.append({"q_descale", "k_descale", "v_descale"});
+  return names;
+}
+
 OwningOpRef<ModuleOp> mlir::flash::buildAttention(MLIRContext *context,
                                                   const AttentionSpec &spec,
                                                   AttentionForm form) {
@@ -116,23 +127,27 @@ OwningOpRef<ModuleOp> mlir::flash::buildAttention(MLIRContext *context,
   auto type = [&](ArrayRef<int64_t> sizes, Type elementType) {
     return getOperandType(spec, form, sizes, elementType);
   };
-  SmallVector<Type> types{type({b, hq, sq, spec.d}, element),
-                          type({b, hkv, sk, spec.d}, element),
-                          type({b, hkv, sk, spec.dv}, element),
-                          type({b, hq, sq, spec.dv}, element)};
+  SmallVector<Type> types{
+      type({b, hq, sq, spec.d}, element), type({b, hkv, sk, spec.d}, element),
+      type({b, hkv, sk, spec.dv}, element),
+      type({b, hq, sq, spec.dv}, getElementType(context, spec.outputDType()))};
   if (spec.lse)
     types.push_back(type({b, hq, sq}, builder.getF32Type()));
   SmallVector<Type> results;
   if (form == AttentionForm::Tensors)
     results.assign(types.begin() + 3, types.end());
+  const unsigned firstScale = types.size();
+  if (spec.hasDescales())
+    for (int64_t heads : {hq, hkv, hkv})
+      types.push_back(type({b, heads}, builder.getF32Type()));
 
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
   builder.setInsertionPointToStart(module->getBody());
   auto function = func::FuncOp::create(builder, kAttentionFunction,
                                        builder.getFunctionType(types, results));
   Block *entry = function.addEntryBlock();
-  constexpr StringLiteral kNames[] = {"q", "k", "v", "o", "lse"};
-  for (auto [argument, name] : llvm::zip(entry->getArguments(), kNames))
+  for (auto [argument, name] :
+       llvm::zip(entry->getArguments(), getArgumentNames(spec)))
     argument.setLoc(NameLoc::get(builder.getStringAttr(name), loc));
   builder.setInsertionPointToStart(entry);
 
@@ -141,6 +156,11 @@ OwningOpRef<ModuleOp> mlir::flash::buildAttention(MLIRContext *context,
       AttentionOp::create(builder, entry->getArgument(0), entry->getArgument(1),
                           entry->getArgument(2), entry->getArgument(3), lse);
   setModifiers(attention, spec);
+  if (spec.hasDescales()) {
+    attention.getQDescaleMutable().assign(entry->getArgument(firstScale));
+    attention.getKDescaleMutable().assign(entry->getArgument(firstScale + 1));
+    attention.getVDescaleMutable().assign(entry->getArgument(firstScale + 2));
+  }
   func::ReturnOp::create(builder, attention.getResultTensors());
   return module;
 }

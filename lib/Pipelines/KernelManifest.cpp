@@ -23,6 +23,10 @@ std::optional<DType> toDType(Type type) {
     return DType::BF16;
   if (type.isF32())
     return DType::F32;
+  if (isa<Float8E4M3FNType>(type))
+    return DType::E4M3;
+  if (isa<Float8E5M2Type>(type))
+    return DType::E5M2;
   return std::nullopt;
 }
 
@@ -90,11 +94,17 @@ FailureOr<Manifest> describeKernel(gpu::GPUFuncOp function,
 
   std::optional<DType> in, out;
   bool lse = false;
+  std::vector<ParameterRole> descales;
   for (unsigned i = 0; i < function.getNumArguments(); ++i) {
     StringRef role = roleOf(function, i);
     auto memref = dyn_cast<MemRefType>(function.getArgument(i).getType());
     if (role == "lse")
       lse = true;
+    for (ParameterRole scale :
+         {ParameterRole::QueryDescale, ParameterRole::KeyDescale,
+          ParameterRole::ValueDescale})
+      if (role == StringRef(name(scale)))
+        descales.push_back(scale);
     if (memref && role == "q")
       in = toDType(memref.getElementType());
     if (memref && role == "o")
@@ -102,8 +112,9 @@ FailureOr<Manifest> describeKernel(gpu::GPUFuncOp function,
   }
   if (!in || !out)
     return function.emitError(
-        "manifest: expected arguments of role q and o in f16, bf16 or f32");
-  manifest.parameters = attentionParameters(*in, *out, lse);
+        "manifest: expected arguments of role q and o in f16, bf16, f32, "
+        "f8E4M3FN or f8E5M2");
+  manifest.parameters = attentionParameters(*in, *out, lse, descales);
   for (unsigned i = 0; i < function.getNumArguments(); ++i)
     if (roleOf(function, i) == "capture" &&
         failed(addCapture(function, i, manifest)))

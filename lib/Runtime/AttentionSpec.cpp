@@ -319,6 +319,14 @@ Result<AttentionSpec> AttentionSpec::parse(std::string_view text) {
     return status.error();
   if (!state.seen.count("dv"))
     state.spec.dv = state.spec.d;
+  if (state.spec.hasDescales())
+    for (auto [key, dim] :
+         {std::pair("d", state.spec.d), std::pair("dv", state.spec.dv)})
+      if (auto it = state.seen.find(key);
+          it != state.seen.end() && dim % 16 != 0)
+        return refuse(it->second, "a multiple of 16 for " +
+                                      std::string(name(state.spec.dtype)) +
+                                      " (rows are copied 16 bytes at a time)");
   return state.spec;
 }
 
@@ -355,6 +363,16 @@ std::string AttentionSpec::toString() const {
   if (lse)
     out += ",lse";
   return out;
+}
+
+DType AttentionSpec::outputDType() const {
+  if (hasDescales())
+    return DType::BF16;
+  return dtype == DType::TF32 ? DType::F32 : dtype;
+}
+
+bool AttentionSpec::hasDescales() const {
+  return dtype == DType::E4M3 || dtype == DType::E5M2;
 }
 
 double AttentionSpec::effectiveScale() const {

@@ -224,6 +224,31 @@ void flash::runtime::storeElement(DType type, void *to, double value) {
   __builtin_unreachable();
 }
 
+double flash::runtime::largestFinite(DType type) {
+  auto largest = [](const Format &f) {
+    // All ones, less the codes of infinity and NaN.
+    uint32_t code = f.hasInfinity ? (f.exponentMask() << f.mantissaBits) - 1
+                                  : nanBits(f) - 1;
+    return decode(f, code);
+  };
+  switch (type) {
+  case DType::F16:
+    return largest(kF16);
+  case DType::BF16:
+    return largest(kBF16);
+  case DType::TF32:
+    return largest(kTF32);
+  case DType::E4M3:
+    return largest(kE4M3);
+  case DType::E5M2:
+    return largest(kE5M2);
+  case DType::F32:
+    return std::numeric_limits<float>::max();
+  default:
+    return std::numeric_limits<double>::max();
+  }
+}
+
 double flash::runtime::roundTo(DType type, double value) {
   alignas(8) unsigned char bytes[8];
   storeElement(type, bytes, value);

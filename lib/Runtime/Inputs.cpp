@@ -127,6 +127,34 @@ std::string sizeText(const std::vector<int64_t> &shape) {
 // Values
 //===----------------------------------------------------------------------===//
 
+/// Divides what a head holds by a scale that takes its largest magnitude to the
+/// largest number of `array`'s type, and returns the scales.
+/// `value(element)` is what element number `element` in row-major order is.
+template <typename Fn> StridedArray quantise(StridedArray &array, Fn &&value) {
+  int64_t batches = array.shape[0], heads = array.shape[1];
+  int64_t perHead = array.shape[2] * array.shape[3];
+  StridedArray scales = StridedArray::contiguous(DType::F32, {batches, heads});
+  double largest = largestFinite(array.dtype);
+  for (int64_t b = 0; b < batches; ++b)
+    for (int64_t h = 0; h < heads; ++h) {
+      uint64_t first = uint64_t((b * heads + h) * perHead);
+      double magnitude = 0;
+      for (int64_t i = 0; i < perHead; ++i)
+        magnitude = std::max(magnitude, std::fabs(value(first + uint64_t(i))));
+      float scale = float(magnitude / largest);
+      if (!(scale > 0))
+        scale = 1;
+      scales.set(std::array{b, h}, scale);
+      for (int64_t i = 0; i < perHead; ++i) {
+        double scaled = value(first + uint64_t(i)) / double(scale);
+        // The scale was rounded: the largest magnitude may lie above.
+        array.set(std::array{b, h, i / array.shape[3], i % array.shape[3]},
+                  std::clamp(scaled, -largest, largest));
+      }
+    }
+  return scales;
+}
+
 void fillConst(StridedArray &array, double value) {
   forEachIndex(array, [&](int64_t index) {
     storeElement(array.dtype, array.bytesAt(index), value);
@@ -358,8 +386,8 @@ Result<ProblemArrays> flash::runtime::makeInputs(const AttentionSpec &spec,
       allocate(spec.dtype, {sizes.b, sizes.hkv, sizes.sk, sizes.d}, true);
   Result<StridedArray> v =
       allocate(spec.dtype, {sizes.b, sizes.hkv, sizes.sk, sizes.dv}, true);
-  Result<StridedArray> o =
-      allocate(spec.dtype, {sizes.b, sizes.hq, sizes.sq, sizes.dv}, false);
+  Result<StridedArray> o = allocate(
+      spec.outputDType(), {sizes.b, sizes.hq, sizes.sq, sizes.dv}, false);
   Result<StridedArray> lse =
       allocate(DType::F32, {sizes.b, sizes.hq, sizes.sq}, false);
   for (const Result<StridedArray> *array : {&q, &k, &v, &o, &lse})
@@ -372,6 +400,31 @@ Result<ProblemArrays> flash::runtime::makeInputs(const AttentionSpec &spec,
     for (Result<StridedArray> *array : {&q, &k, &v})
       std::fill((*array)->storage.begin(), (*array)->storage.end(),
                 std::byte(0));
+
+  if (spec.hasDescales()) {
+    if (options.init.kind == InitKind::Jump)
+      return Error{"--init=jump: expected a dtype of 16 bits or more, got " +
+                   std::string(name(spec.dtype))};
+    bool isConst = options.init.kind == InitKind::Const;
+    auto draw = [&](StridedArray &array, uint64_t stream, double factor) {
+      return quantise(array, [&](uint64_t element) {
+        return factor * (isConst ? options.init.value
+                                 : normalAt(options.seed, stream, element));
+      });
+    };
+    ProblemArrays arrays{std::move(*q),
+                         std::move(*k),
+                         std::move(*v),
+                         std::move(*o),
+                         std::move(*lse),
+                         {},
+                         {},
+                         {}};
+    arrays.qDescale = draw(arrays.q, 0, options.qScale);
+    arrays.kDescale = draw(arrays.k, 1, 1.0);
+    arrays.vDescale = draw(arrays.v, 2, 1.0);
+    return arrays;
+  }
 
   switch (options.init.kind) {
   case InitKind::Normal:
@@ -390,8 +443,14 @@ Result<ProblemArrays> flash::runtime::makeInputs(const AttentionSpec &spec,
     fillNormal(*v, options.seed, 2);
     break;
   }
-  return ProblemArrays{std::move(*q), std::move(*k), std::move(*v),
-                       std::move(*o), std::move(*lse)};
+  return ProblemArrays{std::move(*q),
+                       std::move(*k),
+                       std::move(*v),
+                       std::move(*o),
+                       std::move(*lse),
+                       {},
+                       {},
+                       {}};
 }
 
 int64_t flash::runtime::countPaddingWrites(const StridedArray &before,

@@ -227,7 +227,8 @@ evaluateDims(const char *what, const std::array<std::string, 3> &expressions,
 } // namespace
 
 std::vector<Parameter>
-flash::runtime::attentionParameters(DType dtype, DType outDType, bool lse) {
+flash::runtime::attentionParameters(DType dtype, DType outDType, bool lse,
+                                    std::span<const ParameterRole> descales) {
   std::vector<Parameter> parameters;
   auto addPointer = [&](std::string name, ParameterRole role, DType type,
                         unsigned rank) {
@@ -245,6 +246,8 @@ flash::runtime::attentionParameters(DType dtype, DType outDType, bool lse) {
   addPointer("o", ParameterRole::Output, outDType, 4);
   if (lse)
     addPointer("lse", ParameterRole::Lse, DType::F32, 3);
+  for (ParameterRole role : descales)
+    addPointer(std::string(name(role)), role, DType::F32, 2);
   size_t pointers = parameters.size();
   for (const char *size : {"b", "hq", "hkv", "sq", "sk"}) {
     Parameter parameter;

@@ -22,8 +22,9 @@ namespace {
 
 constexpr std::string_view kKinds[] = {"pointer", "i32", "i64", "f32"};
 constexpr std::string_view kRoles[] = {
-    "query",   "key",       "value", "output", "lse",
-    "capture", "workspace", "size",  "stride", "scale"};
+    "query",     "key",       "value",    "output", "lse",
+    "capture",   "workspace", "size",     "stride", "scale",
+    "q_descale", "k_descale", "v_descale"};
 constexpr unsigned kMaxRank = 64;
 /// Shared memory of one CTA stays far below this on every chip.
 constexpr int64_t kMaxSharedBytes = 1 << 20;
@@ -245,7 +246,8 @@ Result<Parameter> parseParameter(const Json &json, const std::string &where) {
   if (!role)
     return Error{where +
                  ": role: expected one of query, key, value, output, "
-                 "lse, capture, workspace, size, stride, scale, got '" +
+                 "lse, capture, workspace, size, stride, scale, q_descale, "
+                 "k_descale, v_descale, got '" +
                  roleText + "'"};
   if (*role != ParameterRole::Capture && kindOf(*role) != *kind)
     return Error{where + ": kind: expected " +

@@ -130,6 +130,11 @@ public:
   }
 
 private:
+  static T headScale(const std::vector<double> &scales, int64_t b, int64_t head,
+                     int64_t heads) {
+    return scales.empty() ? T(1) : T(scales[size_t(b * heads + head)]);
+  }
+
   /// A thread's copy of one head's K (transposed) and V, and its row buffers.
   struct Worker {
     explicit Worker(const Computation &c)
@@ -225,7 +230,9 @@ private:
     T softmax(int64_t b, int64_t h, int64_t row, int64_t begin, int64_t end,
               std::vector<T> &s, const std::vector<uint8_t> &flags) {
       constexpr T kInfinity = std::numeric_limits<T>::infinity();
-      T scale = T(c.problem.scale);
+      T scale = T(c.problem.scale) *
+                c.headScale(c.problem.queryScales, b, h, c.sizes.hq) *
+                c.headScale(c.problem.keyScales, b, h / c.group, c.sizes.hkv);
       for (int64_t key = begin; key < end; ++key)
         s[size_t(key)] *= scale;
       if (c.problem.score) {
@@ -270,6 +277,11 @@ private:
     T round(T p) const {
       if (!c.low || c.low->p == DType::F32)
         return p;
+      // Eight bits are used from their upper end, see flash.attention.
+      if (c.low->p == DType::E4M3)
+        return T(roundTo(DType::E4M3, double(p) * 0x1p8) * 0x1p-8);
+      if (c.low->p == DType::E5M2)
+        return T(roundTo(DType::E5M2, double(p) * 0x1p15) * 0x1p-15);
       if (c.low->p == DType::BF16)
         return T(bf16ToF32(f32ToBf16(float(p))));
       if (c.low->p == DType::F16)
@@ -281,8 +293,10 @@ private:
                const std::vector<T> &o) {
       double *to = c.result.o.data() +
                    ((b * c.sizes.hq + h) * c.sizes.sq + row) * c.sizes.dv;
+      T scale =
+          c.headScale(c.problem.valueScales, b, h / c.group, c.sizes.hkv);
       for (int64_t d = 0; d < c.sizes.dv; ++d) {
-        double value = sum == T(0) ? 0.0 : double(o[size_t(d)] / sum);
+        double value = sum == T(0) ? 0.0 : double(o[size_t(d)] / sum * scale);
         to[d] = c.low ? roundTo(c.low->o, value) : value;
       }
     }

@@ -24,6 +24,23 @@ using ::flash::runtime::kDynamic;
 using ::flash::runtime::Layout;
 using ::flash::runtime::StridedArray;
 
+/// What queries, keys and values may be made of.
+static std::optional<DType> getFloat(Type type) {
+  if (type.isF16())
+    return DType::F16;
+  if (type.isBF16())
+    return DType::BF16;
+  if (type.isF32())
+    return DType::F32;
+  if (type.isTF32())
+    return DType::TF32;
+  if (isa<Float8E4M3FNType>(type))
+    return DType::E4M3;
+  if (isa<Float8E5M2Type>(type))
+    return DType::E5M2;
+  return std::nullopt;
+}
+
 /// Storage of an element type; none for what no array of the runtime holds.
 static std::optional<DType> getStorage(Type type) {
   if (type.isF16())
@@ -109,6 +126,16 @@ LogicalResult Reader::verifySupported() {
         {"sinks", op.getSinks()}})
     if (operand)
       return op.emitError() << role << ": not yet lowered";
+  bool isNarrow =
+      op.getQueryType().getElementType().getIntOrFloatBitWidth() == 8;
+  for (auto [role, operand] :
+       {std::pair<StringRef, Value>{"q_descale", op.getQDescale()},
+        {"k_descale", op.getKDescale()},
+        {"v_descale", op.getVDescale()}})
+    if (operand && !isNarrow)
+      return op.emitError()
+             << role << ": expected 8-bit operands, whose scales are made with "
+             << "them, got " << op.getQueryType().getElementType();
   // The arrays are the whole problem.
   for (auto [role, operand] :
        {std::pair<StringRef, Value>{"offset_b", op.getOffsetB()},
@@ -219,16 +246,22 @@ LogicalResult Reader::readSpec() {
     for (int64_t dim : type.getShape())
       if (dim == 0)
         return op.emitError() << role << " shape: expected sizes of at least 1";
-  std::optional<DType> dtype = getStorage(q.getElementType());
-  if (!dtype || (*dtype != DType::F16 && *dtype != DType::BF16))
-    return op.emitError() << "query element type: " << q.getElementType()
-                          << " is not yet supported: expected f16 or bf16";
-  for (auto [role, type] : {std::pair("key", k), {"value", v}, {"output", o}})
+  std::optional<DType> dtype = getFloat(q.getElementType());
+  if (!dtype)
+    return op.emitError() << "query element type: expected f16, bf16, f32, "
+                             "tf32, f8E4M3FN or f8E5M2, got "
+                          << q.getElementType();
+  spec.dtype = *dtype;
+  for (auto [role, type] : {std::pair("key", k), {"value", v}})
     if (type.getElementType() != q.getElementType())
       return op.emitError()
              << role << " element type: expected " << q.getElementType()
              << " (as query), got " << type.getElementType();
-  spec.dtype = *dtype;
+  std::optional<DType> output = getFloat(o.getElementType());
+  if (output != spec.outputDType() && output != spec.dtype)
+    return op.emitError() << "output element type: expected "
+                          << ::flash::runtime::name(spec.outputDType()).data()
+                          << ", got " << o.getElementType();
   spec.layout = getLayout(q);
   spec.lse = true;
 
@@ -276,7 +309,8 @@ std::string Reader::nameInSource(BlockArgument argument) {
 
 LogicalResult Reader::readCaptures() {
   llvm::StringSet<> taken;
-  for (const char *name : {"q", "k", "v", "o", "lse"})
+  for (const char *name :
+       {"q", "k", "v", "o", "lse", "q_descale", "k_descale", "v_descale"})
     taken.insert(name);
   for (auto [i, value] : llvm::enumerate(input.op.getCaptures())) {
     CaptureInput capture;
@@ -331,8 +365,11 @@ LogicalResult Reader::readArguments() {
         {"key", op.getKey(), "k"},
         {"value", op.getValue(), "v"},
         {"output", op.getOutput(), "o"},
-        {"lse", op.getLse(), "lse"}})
-    if (failed(bind(role, operand, name)))
+        {"lse", op.getLse(), "lse"},
+        {"q_descale", op.getQDescale(), "q_descale"},
+        {"k_descale", op.getKDescale(), "k_descale"},
+        {"v_descale", op.getVDescale(), "v_descale"}})
+    if (operand && failed(bind(role, operand, name)))
       return failure();
   for (auto [value, capture] : llvm::zip(op.getCaptures(), input.captures))
     if (!capture.constant && failed(bind("capture", value, capture.name)))

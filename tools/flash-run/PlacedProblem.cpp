@@ -38,9 +38,11 @@ Status PlacedProblem::placeArray(const Parameter &parameter,
   if (!address)
     return address.error();
   addresses[name] = *address;
+  // To a kernel tf32 is f32.
   launchArguments.buffers[parameter.name] = {
-      *address + uint64_t(array.offset) * byteWidth(array.dtype), array.dtype,
-      array.shape, array.strides};
+      *address + uint64_t(array.offset) * byteWidth(array.dtype),
+      array.dtype == DType::TF32 ? DType::F32 : array.dtype, array.shape,
+      array.strides};
   return Success{};
 }
 
@@ -81,7 +83,8 @@ Result<PlacedProblem> PlacedProblem::place(const Problem &problem,
     auto array = problem.arrays.find(name);
     if (array == problem.arrays.end())
       return Error{"parameter '" + name +
-                   "': expected one of q, k, v, o, lse or a capture"};
+                   "': expected one of q, k, v, o, lse, their scales or a "
+                   "capture"};
     if (!isArray)
       arguments.scalars[parameter.name] =
           array->second.loadIndex(array->second.offset);

@@ -39,26 +39,25 @@ unsigned columnOf(const std::string &text, const std::string &key) {
   return 1;
 }
 
-/// Refuses what SPEC can say and no pipeline lowers yet.
+/// Refuses what SPEC can say and the device's pipeline does not lower.
 Status verifySupported(const char *option, const std::string &text,
-                       const AttentionSpec &spec) {
-  auto refuse = [&](const std::string &key, const std::string &what,
-                    const char *expected) -> Status {
-    return specError(option,
-                     Error{what + " is not yet supported: expected " + expected,
-                           columnOf(text, key)});
-  };
-  if (spec.dtype != DType::F16 && spec.dtype != DType::BF16)
-    return refuse("dtype", "dtype=" + std::string(name(spec.dtype)),
-                  "f16 or bf16");
+                       const AttentionSpec &spec, Device device) {
+  bool isNarrow = spec.hasDescales() || spec.dtype == DType::TF32;
+  if (isNarrow && device == Device::Cpu)
+    return specError(
+        option, Error{"dtype=" + std::string(name(spec.dtype)) +
+                          " is not yet supported by --device=cpu: expected "
+                          "f16, bf16 or f32 (the host has no conversions)",
+                      columnOf(text, "dtype")});
   return Success{};
 }
 
-Result<AttentionSpec> parseSpec(const char *option, const std::string &text) {
+Result<AttentionSpec> parseSpec(const char *option, const std::string &text,
+                                Device device) {
   Result<AttentionSpec> spec = AttentionSpec::parse(text);
   if (!spec)
     return specError(option, spec.error());
-  if (Status status = verifySupported(option, text, *spec); !status)
+  if (Status status = verifySupported(option, text, *spec, device); !status)
     return status.error();
   return spec;
 }
@@ -81,15 +80,25 @@ Status makeOperands(Problem &problem, const Options &options) {
   problem.arrays["v"] = std::move(made->v);
   problem.arrays["o"] = std::move(made->o);
   problem.arrays["lse"] = std::move(made->lse);
+  std::vector<std::string> inputs = {"q", "k", "v"};
+  for (auto [name, scales] : {std::pair("q_descale", &made->qDescale),
+                              {"k_descale", &made->kDescale},
+                              {"v_descale", &made->vDescale}})
+    if (*scales) {
+      problem.arrays[name] = std::move(**scales);
+      inputs.push_back(name);
+    }
   for (const auto &[name, path] : options.files) {
     bool isCapture = std::find(problem.captures.begin(), problem.captures.end(),
                                name) != problem.captures.end();
     if (isCapture)
       continue;
-    if (name != "q" && name != "k" && name != "v") {
-      std::string known = "q, k, v";
-      for (const std::string &capture : problem.captures)
-        known += ", " + capture;
+    if (std::find(inputs.begin(), inputs.end(), name) == inputs.end()) {
+      inputs.insert(inputs.end(), problem.captures.begin(),
+                    problem.captures.end());
+      std::string known;
+      for (const std::string &input : inputs)
+        known += (known.empty() ? "" : ", ") + input;
       return Error{"--input: expected one of " + known + ", got '" + name +
                    "'"};
     }
@@ -101,6 +110,18 @@ Status makeOperands(Problem &problem, const Options &options) {
       return Error{"--input: " + status.error().message};
   }
   return Success{};
+}
+
+/// Tells the reference what the elements of each head are multiplied by.
+void takeScales(Problem &problem) {
+  for (auto [name, scales] :
+       {std::pair("q_descale", &problem.reference.queryScales),
+        {"k_descale", &problem.reference.keyScales},
+        {"v_descale", &problem.reference.valueScales}})
+    if (auto found = problem.arrays.find(name); found != problem.arrays.end())
+      forEachIndex(found->second, [&, scales = scales](int64_t index) {
+        scales->push_back(found->second.loadIndex(index));
+      });
 }
 
 /// Fills a capture: a constant, a file, or N(0, 1) for floats of known shape.
@@ -175,6 +196,11 @@ Result<Problem> fromModule(mlir::MLIRContext *context, const Options &options) {
   problem.reference = ReferenceProblem::fromSpec(problem.spec, problem.sizes);
   // The op rounds its scale to f32, whether written or the default.
   problem.reference.scale = double(input->op.getScaleOrDefault());
+  // An op may do without.
+  for (const char *name : {"q_descale", "k_descale", "v_descale"})
+    if (!llvm::is_contained(input->arguments, name))
+      problem.arrays.erase(name);
+  takeScales(problem);
   mlir::flash::RegionProgram::Environment environment;
   environment.alignment = sizes->sk - sizes->sq;
   environment.heads = sizes->hq;
@@ -215,6 +241,7 @@ Result<Problem> fromSpec(AttentionSpec spec, const Options &options) {
   if (Status status = makeOperands(problem, options); !status)
     return status.error();
   problem.reference = ReferenceProblem::fromSpec(problem.spec, problem.sizes);
+  takeScales(problem);
   return problem;
 }
 
@@ -279,7 +306,8 @@ Result<Problem> fromKernel(const Options &options) {
   if (attention.empty())
     return Error{where + "attention: expected a SPEC, in the manifest or as "
                          "--against, got none"};
-  Result<AttentionSpec> spec = parseSpec("attention", attention);
+  Result<AttentionSpec> spec =
+      parseSpec("attention", attention, options.device);
   if (!spec)
     return spec.error();
   for (const Parameter &parameter : manifest.parameters)
@@ -296,7 +324,8 @@ Result<Problem> fromKernel(const Options &options) {
 
 /// Replaces what the result is compared with.
 Status applyAgainst(Problem &problem, const Options &options) {
-  Result<AttentionSpec> spec = parseSpec("--against", options.against);
+  Result<AttentionSpec> spec =
+      parseSpec("--against", options.against, options.device);
   if (!spec)
     return spec.error();
   Result<Sizes> sizes =
@@ -307,6 +336,7 @@ Status applyAgainst(Problem &problem, const Options &options) {
     return Error{"--against:1:1: error: expected the sizes and dtype of the "
                  "input, got others"};
   problem.reference = ReferenceProblem::fromSpec(*spec, *sizes);
+  takeScales(problem);
   return Success{};
 }
 
@@ -316,7 +346,8 @@ Result<Problem> flash::run::makeProblem(mlir::MLIRContext *context,
                                         const Options &options) {
   auto make = [&]() -> Result<Problem> {
     if (!options.attention.empty()) {
-      Result<AttentionSpec> spec = parseSpec("--attention", options.attention);
+      Result<AttentionSpec> spec =
+          parseSpec("--attention", options.attention, options.device);
       if (!spec)
         return spec.error();
       if (!options.package.empty())
@@ -327,7 +358,8 @@ Result<Problem> flash::run::makeProblem(mlir::MLIRContext *context,
       problem->module = mlir::flash::buildAttention(
           context, problem->spec, mlir::flash::AttentionForm::StridedMemRefs);
       problem->function = mlir::flash::kAttentionFunction.str();
-      problem->arguments = {"q", "k", "v", "o", "lse"};
+      for (llvm::StringRef name : mlir::flash::getArgumentNames(problem->spec))
+        problem->arguments.push_back(name.str());
       return problem;
     }
     llvm::StringRef extension = llvm::sys::path::extension(options.input);

@@ -30,7 +30,12 @@ enum class AttentionForm {
 /// Name of the function that `buildAttention` makes.
 inline constexpr llvm::StringLiteral kAttentionFunction = "attention";
 
-/// Builds a module with `func.func @attention(%q, %k, %v, %o[, %lse])` around
+/// The names of the function's arguments: q, k, v, o, lse if `spec` asks for it,
+/// and for 8-bit specs q_descale, k_descale, v_descale.
+SmallVector<StringRef>
+getArgumentNames(const ::flash::runtime::AttentionSpec &spec);
+
+/// Builds a module with `func.func @attention` of those arguments around
 /// one `flash.attention` that computes `spec`, whose masks and score modifiers
 /// are attributes. Sizes that are dynamic in `spec` are `?`. Loads the
 /// dialects it needs into `context`.

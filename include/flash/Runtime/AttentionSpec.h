@@ -16,7 +16,7 @@
 //   sq, sk   N | ?                    required     query and key lengths
 //   d        N                        required     head dim of q and k
 //   dv       N                        d            head dim of v and o
-//   dtype    f16 bf16 f32 tf32 e4m3 e5m2  required
+//   dtype    f16 bf16 f32 tf32 e4m3 e5m2  required  of q, k, v; see outputDType
 //   mask     none causal causal_tl    none         causal aligns bottom-right,
 //                                                  causal_tl top-left
 //   window   L:R, -1 = unbounded      none         p-L <= k <= p+R
@@ -28,6 +28,9 @@
 //   alibi    (no value)               off
 //   layout   bhsd bshd                bhsd         storage order of q, k, v, o
 //   lse      (no value)               off          also produce log-sum-exp
+//
+// With e4m3 and e5m2, d and dv are multiples of 16, and q, k and v stand for
+// their elements times a scale per head (q_descale, k_descale, v_descale).
 //
 // with p = q + sk - sq; the causal of `prefix` is k <= p. Masks given together
 // are and-ed, so `prefix` with `mask=causal` is plain causal; `prefix` alone is
@@ -106,6 +109,13 @@ struct AttentionSpec {
 
   /// Canonical SPEC: parse(toString()) yields an equal spec.
   std::string toString() const;
+
+  /// Of o: dtype, but f32 for tf32 (whose arrays are f32) and bf16 for e4m3 and
+  /// e5m2, as FlashAttention-3 has it: an output has no scale yet.
+  DType outputDType() const;
+
+  /// Whether q, k and v come with a scale per head: e4m3 and e5m2.
+  bool hasDescales() const;
 
   /// `scale`, or 1/sqrt(d).
   double effectiveScale() const;

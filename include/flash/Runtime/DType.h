@@ -56,6 +56,9 @@ double loadElement(DType type, const void *from);
 /// has no infinity.
 void storeElement(DType type, void *to, double value);
 
+/// The largest finite number of a float type.
+double largestFinite(DType type);
+
 /// `value` as it reads after `storeElement`.
 double roundTo(DType type, double value);
 

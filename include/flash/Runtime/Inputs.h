@@ -20,6 +20,7 @@
 #include "flash/Runtime/AttentionSpec.h"
 #include "flash/Runtime/StridedArray.h"
 
+#include <optional>
 #include <string_view>
 
 namespace flash::runtime {
@@ -85,15 +86,19 @@ struct InputOptions {
 inline constexpr int64_t kPoisonTailRows = 256;
 
 /// The operands of one run. q [B,Hq,Sq,D], k [B,Hkv,Sk,D], v [B,Hkv,Sk,Dv],
-/// o [B,Hq,Sq,Dv] in the spec's dtype, lse [B,Hq,Sq] in f32. o and lse start as
+/// o [B,Hq,Sq,Dv] in the spec's dtypes, lse [B,Hq,Sq] in f32. o and lse start as
 /// NaN everywhere, padding included, so that an element never written shows,
 /// and so does a write into the padding (see `countPaddingWrites`).
 struct ProblemArrays {
   StridedArray q, k, v, o, lse;
+  /// Of 8-bit specs: f32, [B, Hq] or [B, Hkv], dense. The values that are drawn
+  /// are divided by their head's largest magnitude over the largest number of
+  /// the dtype (448, 57344), rounded to nearest even; these are the divisors.
+  std::optional<StridedArray> qDescale, kDescale, vDescale;
 };
 
 /// Makes the operands. Refuses allocations over 4 GiB each, and jumps that the
-/// dtype cannot represent.
+/// dtype cannot represent (8-bit ones: none at all).
 Result<ProblemArrays> makeInputs(const AttentionSpec &spec, const Sizes &sizes,
                                  const InputOptions &options);
 

@@ -20,7 +20,9 @@
 //     name                 unique
 //     kind                 "pointer" (u64) | "i32" | "i64" | "f32"
 //     role                 pointer: "query" "key" "value" "output" "lse"
-//                          "capture" "workspace"; i32: "size"; i64: "stride";
+//                          "capture" "workspace" "q_descale" "k_descale"
+//                          "v_descale" (f32, what each head of q, k or v is
+//                          multiplied by: [b, hq] or [b, hkv]); i32: "size"; i64: "stride";
 //                          f32: "scale"; a capture may also be a scalar of any
 //                          kind
 //     dtype, rank          pointers only
@@ -55,9 +57,10 @@
 //   versions               object of strings: flash, llvm, and ptxas where it
 //                          was used
 //
-// Order of parameters, by contract: pointers q, k, v, o (, lse), then i32 sizes
-// b, hq, hkv, sq, sk, then i64 strides in elements (q, k, v, o by b, h, s, d;
-// lse by b, h, s), then f32 scale, then captures: per capture its pointer and
+// Order of parameters, by contract: pointers q, k, v, o (, lse) (, q_descale,
+// k_descale, v_descale: all three for 8-bit SPECs), then i32 sizes b, hq, hkv,
+// sq, sk, then i64 strides in elements (q, k, v, o by b, h, s, d; lse by b, h,
+// s; descales by b, h), then f32 scale, then captures: per capture its pointer and
 // its strides. All are parameters even where the kernel is compiled for fixed
 // values; a launcher must then pass those.
 //
@@ -90,7 +93,10 @@ enum class ParameterRole : uint8_t {
   Workspace,
   Size,
   Stride,
-  Scale
+  Scale,
+  QueryDescale,
+  KeyDescale,
+  ValueDescale
 };
 
 /// One kernel parameter; see the format above for the meaning of the fields.
@@ -165,10 +171,13 @@ struct Manifest {
 };
 
 /// The kernel parameters that the contract fixes, for q, k and v of `dtype` and
-/// o of `outDType`. Pointers need no more than their element's alignment;
+/// o of `outDType`; `descales` are the roles, in order, of the scales per head
+/// that the kernel takes. Pointers need no more than their element's alignment;
 /// raise `align` and `rowAlign` where the kernel wants wider copies.
 std::vector<Parameter> attentionParameters(DType dtype, DType outDType,
-                                           bool lse);
+                                           bool lse,
+                                           std::span<const ParameterRole>
+                                               descales = {});
 
 /// Appends a captured tensor's pointer and strides. `shape` as in the format
 /// above, empty for any.

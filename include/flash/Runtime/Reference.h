@@ -56,6 +56,10 @@ struct ReferenceProblem {
   ScoreFn score;
   MaskFn mask;
 
+  /// What the elements of each head are to be multiplied by: [B, Hq] for q, [B,
+  /// Hkv] for k and v, row-major; empty for 1.
+  std::vector<double> queryScales, keyScales, valueScales;
+
   static ReferenceProblem fromSpec(const AttentionSpec &spec,
                                    const Sizes &sizes);
 

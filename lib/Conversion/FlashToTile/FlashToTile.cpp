@@ -61,7 +61,10 @@ static LogicalResult checkOperands(AttentionOp op) {
         {"key", op.getKey()},
         {"value", op.getValue()},
         {"output", op.getOutput()},
-        {"lse", op.getLse()}}) {
+        {"lse", op.getLse()},
+        {"q_descale", op.getQDescale()},
+        {"k_descale", op.getKDescale()},
+        {"v_descale", op.getVDescale()}}) {
     if (value && !isa<BlockArgument>(value))
       return op.emitOpError()
              << role
@@ -84,23 +87,34 @@ static LogicalResult checkOperands(AttentionOp op) {
     ScheduleAttr schedule = op.getScheduleAttr();
     const bool onFma = schedule && schedule.getQk() == MathUnit::fma &&
                        schedule.getPv() == MathUnit::fma;
-    if (!isa<Float16Type, BFloat16Type>(type.getElementType()) &&
-        !(onFma && type.getElementType().isF32()))
+    if (type.getElementType().isF32() && schedule && !onFma)
       return op.emitOpError()
-             << role << " element type: expected f16 or bf16"
-             << (onFma ? " or f32" : "")
-             << " (others are not yet lowered), got " << type.getElementType();
+             << role
+             << " element type: expected one that tensor cores multiply "
+             << "(f16, bf16, tf32, f8E4M3FN, f8E5M2), got f32";
+    // Rows are copied in chunks of 16 bytes.
     int64_t dim = type.getDimSize(3);
-    if (dim % 8 != 0 || dim > 256)
-      return op.emitOpError()
-             << role << " head dim: expected a multiple of 8, at most 256, got "
-             << dim;
+    int64_t granule = type.getElementTypeBitWidth() == 8 ? 16 : 8;
+    if (dim % granule != 0 || dim > 256)
+      return op.emitOpError() << role << " head dim: expected a multiple of "
+                              << granule << ", at most 256, got " << dim;
   }
+  Type input = op.getQueryType().getElementType();
+  if (Type element = op.getValueType().getElementType(); element != input)
+    return op.emitOpError()
+           << "value element type: expected " << input
+           << " (as query; others are not yet lowered), got " << element;
   Type element = op.getOutputType().getElementType();
-  if (!element.isF32() && element != op.getQueryType().getElementType())
-    return op.emitOpError() << "output element type: expected "
-                            << op.getQueryType().getElementType()
+  if (input.getIntOrFloatBitWidth() == 8) {
+    if (!isa<BFloat16Type, Float16Type, Float32Type>(element))
+      return op.emitOpError()
+             << "output element type: expected bf16, f16 or f32 for 8-bit "
+                "inputs (8-bit outputs are not yet lowered), got "
+             << element;
+  } else if (!element.isF32() && element != input) {
+    return op.emitOpError() << "output element type: expected " << input
                             << " (as query) or f32, got " << element;
+  }
   ScheduleAttr schedule = op.getScheduleAttr();
   if (!schedule)
     return op.emitOpError("schedule: expected one (run --flash-select-schedule "
@@ -149,6 +163,8 @@ private:
   /// Number of the kernel's argument, per scalar or memref of the function.
   llvm::DenseMap<Value, unsigned> scalars, memrefs;
   unsigned scale = 0;
+  /// Numbers of the arguments that hold the scales of heads, by role.
+  llvm::StringMap<unsigned> headScales;
   IRMapping mapping;
 };
 
@@ -160,6 +176,11 @@ void KernelSignature::add(Value source, Type type, StringRef role,
       builder.getNamedAttr("flash_tile.role", builder.getStringAttr(role))};
   if (!dims.empty())
     named.push_back(builder.getNamedAttr("flash_tile.dims", strings(dims)));
+  // Numbers of tf32 are f32 in memory, and products on tensor cores round them.
+  if (auto memref = dyn_cast<MemRefType>(type);
+      memref && memref.getElementType().isTF32())
+    type = MemRefType::get(memref.getShape(), builder.getF32Type(),
+                           memref.getLayout(), memref.getMemorySpace());
   if (source)
     (isa<MemRefType>(type) ? memrefs : scalars)
         .try_emplace(source, types.size());
@@ -216,6 +237,15 @@ LogicalResult KernelSignature::build() {
   add(op.getOutput(), op.getOutput().getType(), "o", {"b", "hq", "sq", "dv"});
   if (op.getLse())
     add(op.getLse(), op.getLse().getType(), "lse", {"b", "hq", "sq"});
+  for (auto [role, scales, heads] : {std::tuple<StringRef, Value, StringRef>{
+                                         "q_descale", op.getQDescale(), "hq"},
+                                     {"k_descale", op.getKDescale(), "hkv"},
+                                     {"v_descale", op.getVDescale(), "hkv"}}) {
+    if (!scales)
+      continue;
+    headScales[role] = types.size();
+    add(scales, scales.getType(), role, {"b", heads});
+  }
   scale = types.size();
   add(Value(), builder.getF32Type(), "scale", {});
   for (auto [number, capture] : llvm::enumerate(op.getCaptures()))
@@ -289,6 +319,12 @@ ForwardOperands KernelSignature::getOperands(OpBuilder &body) {
   if (op.getLse())
     operands.lse = kernel.getArgument(4);
   operands.scale = kernel.getArgument(scale);
+  for (auto [role, operand] :
+       {std::pair<StringRef, Value *>{"q_descale", &operands.queryScale},
+        {"k_descale", &operands.keyScale},
+        {"v_descale", &operands.valueScale}})
+    if (auto found = headScales.find(role); found != headScales.end())
+      *operand = kernel.getArgument(found->second);
   for (Value capture : op.getCaptures())
     operands.captures.push_back(isa<MemRefType>(capture.getType())
                                     ? Value()

@@ -30,6 +30,11 @@
 // With softmax = two_pass nothing is carried that later keys could change: a
 // first loop finds the maximum, a second one computes the scores again.
 //
+// Scales of the heads of Q and K are part of the scale, that of V multiplies O
+// at the end. With 8-bit V all p are 2^e times as large (e is added to the
+// exponent), and so is l: O is what it is, and e is subtracted again in the
+// log-sum-exp.
+//
 //===----------------------------------------------------------------------===//
 
 #include "ForwardKernel.h"
@@ -40,6 +45,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
@@ -69,6 +75,8 @@ public:
         frame(b, op, operands) {
     natural = op.hasScoreRegion() || op.getScaleOrDefault() <= 0.0f ||
               !schedule.getFoldScale();
+    probabilityExponent =
+        AttentionOp::getProbabilityExponent(op.getValueType().getElementType());
   }
 
   LogicalResult build();
@@ -116,6 +124,10 @@ private:
     Type element = cast<MemRefType>(memref.getType()).getElementType();
     return flash_tile::LoadOp::create(b, tile(shape, element), memref, indices);
   }
+  /// The scale of one head of this batch entry.
+  Value loadScale(Value scales, Value head) {
+    return memref::LoadOp::create(b, scales, ValueRange{frame.batch, head});
+  }
   /// `value` rounded to the element type of `memref`.
   Value round(Value value, Value memref) {
     Type element = cast<MemRefType>(memref.getType()).getElementType();
@@ -156,13 +168,15 @@ private:
   Type f32;
   /// Scores are in natural units, see above.
   bool natural;
+  /// e of 8-bit probabilities, 0 for others.
+  int probabilityExponent;
 
   KernelFrame frame;
   MaskRanges ranges;
   std::unique_ptr<KeyTiles> tiles;
   /// c of the folded form, log2(e) of the natural one; on a tile and on a row.
   Value factorTile, factorRow;
-  Value scaleTile, queryTile;
+  Value scale, scaleTile, queryTile;
   /// In the loop: whether the tile needs no mask; null where static.
   Value isFull;
   SoftmaxState result;
@@ -255,12 +269,20 @@ Value ForwardKernelBuilder::buildExponent(Value scores, Value reference) {
   Value exponent;
   if (natural) {
     exponent = arith::SubFOp::create(b, scores, expand(reference, tileK));
-    exponent = arith::MulFOp::create(b, exponent, factorTile);
+    if (probabilityExponent)
+      exponent = math::FmaOp::create(b, exponent, factorTile,
+                                     full({tileQ, tileK}, probabilityExponent));
+    else
+      exponent = arith::MulFOp::create(b, exponent, factorTile);
   } else {
     Value shift = arith::MulFOp::create(b, reference, factorRow);
     Value negated = arith::NegFOp::create(b, shift);
+    Value raised = negated;
+    if (probabilityExponent)
+      raised =
+          arith::AddFOp::create(b, negated, full({tileQ}, probabilityExponent));
     exponent =
-        math::FmaOp::create(b, scores, factorTile, expand(negated, tileK));
+        math::FmaOp::create(b, scores, factorTile, expand(raised, tileK));
   }
   return exponent;
 }
@@ -420,16 +442,24 @@ Value ForwardKernelBuilder::invertSum(Value sum) {
 
 /// O and the log-sum-exp; 0 and -inf where no key was seen.
 void ForwardKernelBuilder::buildEpilogue() {
-  Value output = result.accumulator;
+  Value output = result.accumulator, factor;
   if (schedule.getDeferNormalisation() || isTwoPass())
-    output =
-        arith::MulFOp::create(b, output, expand(invertSum(result.sum), tileV));
+    factor = invertSum(result.sum);
+  if (operands.valueScale) {
+    Value scale = splat(loadScale(operands.valueScale, frame.keyHead), {tileQ});
+    factor = factor ? arith::MulFOp::create(b, factor, scale) : scale;
+  }
+  if (factor)
+    output = arith::MulFOp::create(b, output, expand(factor, tileV));
   flash_tile::StoreOp::create(
       b, round(output, operands.output), operands.output,
       ValueRange{frame.batch, frame.head, frame.firstQuery, frame.firstColumn});
   if (!operands.lse)
     return;
   Value logarithm = math::Log2Op::create(b, result.sum);
+  if (probabilityExponent)
+    logarithm =
+        arith::SubFOp::create(b, logarithm, full({tileQ}, probabilityExponent));
   Value ln2 = full({tileQ}, kLn2);
   Value lse;
   if (natural) {
@@ -459,13 +489,18 @@ void ForwardKernelBuilder::buildEpilogue() {
 
 LogicalResult ForwardKernelBuilder::build() {
   buildPrologue();
+  scale = operands.scale;
+  for (auto [scales, head] : {std::pair(operands.queryScale, frame.head),
+                              {operands.keyScale, frame.keyHead}})
+    if (scales)
+      scale = arith::MulFOp::create(b, scale, loadScale(scales, head));
   if (natural) {
     factorTile = full({tileQ, tileK}, kLog2E);
     factorRow = full({tileQ}, kLog2E);
-    scaleTile = splat(operands.scale, {tileQ, tileK});
+    scaleTile = splat(scale, {tileQ, tileK});
   } else {
     Value log2e = arith::ConstantOp::create(b, b.getF32FloatAttr(kLog2E));
-    Value factor = arith::MulFOp::create(b, operands.scale, log2e);
+    Value factor = arith::MulFOp::create(b, scale, log2e);
     factorTile = splat(factor, {tileQ, tileK});
     factorRow = splat(factor, {tileQ});
   }

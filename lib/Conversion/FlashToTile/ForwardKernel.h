@@ -20,6 +20,8 @@ namespace mlir::flash {
 struct ForwardOperands {
   Value query, key, value, output, lse;
   Value scale;
+  /// [B, Hq] and [B, Hkv]; null for 1.
+  Value queryScale, keyScale, valueScale;
   Value offsetB, offsetH, offsetQ, offsetK;
   Value alignment, heads;
   /// One per capture of the op; null for captured arrays.

@@ -389,6 +389,24 @@ struct GlobalTilePattern : OpConversionPattern<GlobalTileOp> {
   }
 };
 
+/// One element, the same for all threads.
+struct ScalarLoadPattern : OpConversionPattern<memref::LoadOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(memref::LoadOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    StridedMemory memory(op.getMemRefType(), adaptor.getMemref());
+    Type type = op.getType();
+    if (!LLVM::isCompatibleType(type))
+      return rewriter.notifyMatchFailure(op, "no type of LLVM");
+    Value pointer = memory.elementPointer(rewriter, op.getLoc(),
+                                          frontValues(adaptor.getIndices()));
+    rewriter.replaceOpWithNewOp<LLVM::LoadOp>(op, type, pointer,
+                                              memory.elementBytes());
+    return success();
+  }
+};
+
 struct DimPattern : OpConversionPattern<memref::DimOp> {
   using OpConversionPattern::OpConversionPattern;
   LogicalResult
@@ -411,7 +429,8 @@ void populateGlobalMemoryPatterns(const TileTypeConverter &converter,
                                   RewritePatternSet &patterns) {
   MLIRContext *context = patterns.getContext();
   patterns.add<StorePattern, LoadPattern>(converter, context, kernels);
-  patterns.add<DimPattern, GlobalTilePattern>(converter, context);
+  patterns.add<DimPattern, GlobalTilePattern, ScalarLoadPattern>(converter,
+                                                                 context);
 }
 
 } // namespace mlir::flash_tile

@@ -64,10 +64,42 @@ func.func @tensors(%q: !t, %k: !t, %v: !t, %o: !t) {
 
 // -----
 
-!t = memref<1x8x64x64xf32>
-func.func @element(%q: !t, %k: !t, %v: !t, %o: !t) {
-  // expected-error @below {{query element type: expected f16 or bf16 (others are not yet lowered), got 'f32'}}
+!t = memref<1x8x64x64xf16>
+!v = memref<1x8x64x64xbf16>
+func.func @element(%q: !t, %k: !t, %v: !v, %o: !t) {
+  // expected-error @below {{value element type: expected 'f16' (as query; others are not yet lowered), got 'bf16'}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !v) outs(output = %o : !t)
+  return
+}
+
+// -----
+
+!t = memref<1x8x64x64xf8E4M3FN>
+func.func @narrow_output(%q: !t, %k: !t, %v: !t, %o: !t) {
+  // expected-error @below {{output element type: expected bf16, f16 or f32 for 8-bit inputs (8-bit outputs are not yet lowered), got 'f8E4M3FN'}}
   flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t)
+  return
+}
+
+// -----
+
+!t = memref<1x8x64x40xf8E5M2>
+!o = memref<1x8x64x40xbf16>
+func.func @narrow_head_dim(%q: !t, %k: !t, %v: !t, %o: !o) {
+  // expected-error @below {{query head dim: expected a multiple of 16, at most 256, got 40}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !o)
+  return
+}
+
+// -----
+
+!t = memref<1x8x64x64xf8E5M2>
+!o = memref<1x8x64x64xbf16>
+func.func @scale_in_place(%q: !t, %k: !t, %v: !t, %s: memref<2x8xf32>, %o: !o) {
+  %view = memref.subview %s[1, 0] [1, 8] [1, 1] : memref<2x8xf32> to memref<1x8xf32, strided<[8, 1], offset: 8>>
+  // expected-error @below {{k_descale: expected an argument of the function, got the result of 'memref.subview'}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t)
+    k_descale(%view : memref<1x8xf32, strided<[8, 1], offset: 8>>) outs(output = %o : !o)
   return
 }
 

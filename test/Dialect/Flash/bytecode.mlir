@@ -8,4 +8,4 @@
 // RUN: flash-opt %S/Inputs/attention-1.0.mlirbc | diff %t.mlir -
 
 // RUN: not flash-opt %S/Inputs/attention-2.0.mlirbc -o /dev/null 2>&1 | FileCheck %s
-// CHECK: error: flash dialect version: expected at most 1.1, got 2.0
+// CHECK: error: flash dialect version: expected at most 1.2, got 2.0

@@ -128,3 +128,36 @@ func.func @buffers(%q: !q, %o: !q) {
   flash.attention ins(query = %q, key = %q, value = %q : !q, !q, !q) outs(output = %o : !q)
   return
 }
+
+// -----
+
+!q = tensor<1x4x8x16xf8E4M3FN>
+!k = tensor<1x2x8x16xf8E4M3FN>
+!o = tensor<1x4x8x16xbf16>
+
+// Scales of heads multiply whole scores and whole outputs; 8-bit P is rounded
+// 256 times as large.
+// CHECK-DAG: #[[S:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1, d2, d3)>
+// CHECK-DAG: #[[QHEAD:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1)>
+// CHECK-DAG: #[[KHEAD:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1 floordiv 2)>
+// CHECK-LABEL: func @scales_of_heads
+// CHECK-SAME: %[[QS:[^:]*]]: tensor<1x4xf32>, %[[KS:[^:]*]]: tensor<1x2xf32>, %[[VS:[^:]*]]: tensor<1x2xf32>
+// CHECK: %[[RAW:.*]] = linalg.generic {{.*}}"reduction"
+// CHECK: arith.extf %{{.*}} : f8E4M3FN to f32
+// CHECK: %[[TIMESQ:.*]] = linalg.generic {indexing_maps = [#[[S]], #[[QHEAD]], #[[S]]], {{.*}}} ins(%[[RAW]], %[[QS]] :
+// CHECK: linalg.generic {indexing_maps = [#[[S]], #[[KHEAD]], #[[S]]], {{.*}}} ins(%[[TIMESQ]], %[[KS]] :
+// CHECK: math.exp
+// CHECK: %[[PV:.*]] = linalg.generic {{.*}} ins(%{{.*}}, %{{.*}} : tensor<1x4x8x8xf32>, tensor<1x2x8x16xf8E4M3FN>)
+// CHECK: %[[UP:.*]] = arith.constant 2.560000e+02 : f32
+// CHECK: %[[P:.*]] = arith.mulf %{{.*}}, %[[UP]]
+// CHECK: arith.truncf %[[P]] : f32 to f8E4M3FN
+// CHECK: arith.extf
+// CHECK: arith.constant 3.906250e-03 : f32
+// CHECK: linalg.generic {indexing_maps = [#[[S]], #[[KHEAD]], #[[S]]], {{.*}}} ins(%[[PV]], %[[VS]] :
+// CHECK: arith.truncf %{{.*}} : f32 to bf16
+func.func @scales_of_heads(%q: !q, %k: !k, %qs: tensor<1x4xf32>, %ks: tensor<1x2xf32>, %vs: tensor<1x2xf32>, %o: !o) -> !o {
+  %0 = flash.attention ins(query = %q, key = %k, value = %k : !q, !k, !k)
+    q_descale(%qs : tensor<1x4xf32>) k_descale(%ks : tensor<1x2xf32>) v_descale(%vs : tensor<1x2xf32>)
+    outs(output = %o : !o) -> !o
+  return %0 : !o
+}

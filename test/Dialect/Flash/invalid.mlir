@@ -764,3 +764,55 @@ func.func @f() -> index {
   %0 = flash.alignment : index
   return %0 : index
 }
+
+// -----
+
+// Scales of heads.
+
+!n = tensor<2x8x4x64xf8E4M3FN>
+!k = tensor<2x2x4x64xf8E4M3FN>
+!o = tensor<2x8x4x64xbf16>
+
+func.func @c19_heads(%q: !n, %k: !k, %s: tensor<2x8xf32>, %o: !o) {
+  // expected-error @+1 {{k_descale heads: expected 2 (as key), got 8}}
+  %0 = flash.attention ins(query = %q, key = %k, value = %k : !n, !k, !k)
+    k_descale(%s : tensor<2x8xf32>) outs(output = %o : !o) -> !o
+  return
+}
+
+// -----
+
+!n = tensor<2x8x4x64xf8E4M3FN>
+!o = tensor<2x8x4x64xbf16>
+
+func.func @c19_batch(%q: !n, %s: tensor<1x8xf32>, %o: !o) {
+  // expected-error @+1 {{q_descale batch: expected 2 (as query), got 1}}
+  %0 = flash.attention ins(query = %q, key = %q, value = %q : !n, !n, !n)
+    q_descale(%s : tensor<1x8xf32>) outs(output = %o : !o) -> !o
+  return
+}
+
+// -----
+
+!n = tensor<2x8x4x64xf8E4M3FN>
+!o = tensor<2x8x4x64xbf16>
+
+func.func @c2_descale(%q: !n, %s: memref<2x8xf32>, %o: !o) {
+  // expected-error @+1 {{v_descale: expected a tensor (as query), got 'memref<2x8xf32>'}}
+  %0 = flash.attention ins(query = %q, key = %q, value = %q : !n, !n, !n)
+    v_descale(%s : memref<2x8xf32>) outs(output = %o : !o) -> !o
+  return
+}
+
+// -----
+
+!n = tensor<1x8x4x64xf8E4M3FN>
+!o = tensor<1x8x4x64xbf16>
+
+func.func @c19_lengths(%q: !n, %c: tensor<3xi32>, %s: tensor<1x8xf32>, %o: !o) {
+  // expected-error @+1 {{q_descale: expected none with cumulative lengths, got one}}
+  %0 = flash.attention ins(query = %q, key = %q, value = %q : !n, !n, !n)
+    cu_seqlens_q(%c : tensor<3xi32>) cu_seqlens_k(%c : tensor<3xi32>)
+    q_descale(%s : tensor<1x8xf32>) outs(output = %o : !o) -> !o
+  return
+}

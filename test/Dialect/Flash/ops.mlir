@@ -125,3 +125,12 @@ func.func @float8(%q: tensor<1x1x64x64xf8E4M3FN>, %v: tensor<1x1x64x64xf8E5M2>, 
     outs(output = %o : tensor<1x1x64x64xbf16>) -> tensor<1x1x64x64xbf16>
   return %0 : tensor<1x1x64x64xbf16>
 }
+
+// CHECK-LABEL: func @scales_of_heads
+// CHECK: q_descale(%{{.*}} : memref<2x8xf32>) k_descale(%{{.*}} : memref<2x2xf32>) v_descale(%{{.*}} : memref<2x2xf32>) outs(
+func.func @scales_of_heads(%q: memref<2x8x4x64xf8E4M3FN>, %k: memref<2x2x4x64xf8E4M3FN>, %qs: memref<2x8xf32>, %ks: memref<2x2xf32>, %vs: memref<2x2xf32>, %o: memref<2x8x4x64xbf16>) {
+  flash.attention ins(query = %q, key = %k, value = %k : memref<2x8x4x64xf8E4M3FN>, memref<2x2x4x64xf8E4M3FN>, memref<2x2x4x64xf8E4M3FN>)
+    v_descale(%vs : memref<2x2xf32>) k_descale(%ks : memref<2x2xf32>) q_descale(%qs : memref<2x8xf32>)
+    outs(output = %o : memref<2x8x4x64xbf16>)
+  return
+}

@@ -144,3 +144,35 @@ module attributes {transform.with_named_sequence} {
     transform.yield
   }
 }
+
+// -----
+
+!q = tensor<2x8x256x64xf8E4M3FN>
+!k = tensor<2x2x384x64xf8E4M3FN>
+!o = tensor<2x8x256x64xbf16>
+
+// Scales of heads are cut with their heads.
+// CHECK-LABEL: func @scales_of_heads
+// CHECK-SAME: %[[QS:[^:]*]]: tensor<2x8xf32>, %[[KS:[^:]*]]: tensor<2x2xf32>
+// CHECK: scf.for %[[B:.*]] = %{{.*}} to
+// CHECK: scf.for %[[H:.*]] = %{{.*}} to
+// CHECK-DAG: %[[QH:.*]] = affine.apply #{{.*}}(%[[H]])
+// CHECK-DAG: %[[QT:.*]] = tensor.extract_slice %[[QS]][%[[B]], %[[QH]]] [1, 4] [1, 1] : tensor<2x8xf32> to tensor<1x4xf32>
+// CHECK-DAG: %[[KT:.*]] = tensor.extract_slice %[[KS]][%[[B]], %[[H]]] [1, 1] [1, 1] : tensor<2x2xf32> to tensor<1x1xf32>
+// CHECK: flash.attention
+// CHECK-SAME: q_descale(%[[QT]] : tensor<1x4xf32>) k_descale(%[[KT]] : tensor<1x1xf32>) v_descale(%[[KT]] : tensor<1x1xf32>)
+func.func @scales_of_heads(%q: !q, %k: !k, %qs: tensor<2x8xf32>, %ks: tensor<2x2xf32>, %o: !o) -> !o {
+  %0 = flash.attention ins(query = %q, key = %k, value = %k : !q, !k, !k)
+    q_descale(%qs : tensor<2x8xf32>) k_descale(%ks : tensor<2x2xf32>) v_descale(%ks : tensor<2x2xf32>)
+    outs(output = %o : !o) -> !o
+  return %0 : !o
+}
+
+module attributes {transform.with_named_sequence} {
+  transform.named_sequence @__transform_main(%root: !transform.any_op {transform.readonly}) {
+    %op = transform.structured.match ops{["flash.attention"]} in %root : (!transform.any_op) -> !transform.any_op
+    %tiled, %loops:3 = transform.structured.tile_using_for %op tile_sizes [1, 1, 64, 0, 0]
+      : (!transform.any_op) -> (!transform.any_op, !transform.any_op, !transform.any_op, !transform.any_op)
+    transform.yield
+  }
+}

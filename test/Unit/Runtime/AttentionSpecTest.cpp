@@ -73,7 +73,7 @@ TEST(AttentionSpec, EveryKey) {
 TEST(AttentionSpec, RoundTrip) {
   for (const char *text :
        {"sq=5,sk=7,d=64,dtype=bf16", "b=?,hq=?,sq=?,sk=?,d=40,dtype=f16",
-        "hq=?,hkv=hq/4,sq=1,sk=1,d=8,dtype=e4m3",
+        "hq=?,hkv=hq/4,sq=1,sk=1,d=16,dtype=e4m3",
         "hq=8,hkv=hq/4,sq=1,sk=?,d=8,dtype=tf32",
         "b=2,hq=12,hkv=2,sq=3,sk=9,d=192,dv=128,dtype=f32,mask=causal,"
         "window=0:0,prefix=0,chunk=1,sink=0,softcap=0.1,scale=0."
@@ -99,6 +99,18 @@ TEST(AttentionSpec, DynamicHeads) {
   refused("hq=?,hkv=hq/,sq=1,sk=1,d=8,dtype=f16", 10, {"'hq/'"});
 }
 
+TEST(AttentionSpec, OutputTypes) {
+  for (auto [dtype, output, scaled] :
+       {std::tuple("f16", DType::F16, false), {"bf16", DType::BF16, false},
+        {"f32", DType::F32, false}, {"tf32", DType::F32, false},
+        {"e4m3", DType::BF16, true}, {"e5m2", DType::BF16, true}}) {
+    AttentionSpec spec =
+        parseOk(std::string("sq=1,sk=1,d=16,dtype=") + dtype);
+    EXPECT_EQ(spec.outputDType(), output) << dtype;
+    EXPECT_EQ(spec.hasDescales(), scaled) << dtype;
+  }
+}
+
 TEST(AttentionSpec, Refusals) {
   std::string tail = "sq=1,sk=1,d=64,dtype=f16";
   refused("", 1, {"missing key 'sq'"});
@@ -120,6 +132,8 @@ TEST(AttentionSpec, Refusals) {
   refused("sq=1,sk=1,d=264,dtype=f16", 13, {"256"});
   refused("sq=1,sk=1,d=?,dtype=f16", 13, {"'?'"});
   refused(tail + ",dv=12", 29, {"dv:"});
+  refused("sq=1,sk=1,d=40,dtype=e4m3", 13, {"d:", "multiple of 16 for e4m3"});
+  refused("sq=1,sk=1,d=64,dv=8,dtype=e5m2", 19, {"dv:", "16 for e5m2", "'8'"});
   refused("sq=1,sk=1,d=64,dtype=f64", 22, {"dtype", "bf16", "'f64'"});
   refused("sq=1,sk=1,d=64,dtype=i32", 22, {"dtype"});
   refused("hq=6,hkv=4," + tail, 10, {"hkv", "divisor of hq = 6", "'4'"});

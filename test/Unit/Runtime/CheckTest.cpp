@@ -27,12 +27,29 @@ struct Fixture {
 
   explicit Fixture(const std::string &text, InputOptions options = {})
       : spec(*AttentionSpec::parse(text)), sizes(*spec.resolveSizes("")),
-        arrays(*makeInputs(spec, sizes, options)),
-        problem(ReferenceProblem::fromSpec(spec, sizes)),
+        arrays(*makeInputs(spec, sizes, options)), problem(makeProblem()),
         reference(computeReference(problem, arrays.q, arrays.k, arrays.v)),
         low(computeLowReference(problem, arrays.q, arrays.k, arrays.v,
-                                {spec.dtype, spec.dtype})) {
+                                {spec.dtype, spec.outputDType()})) {
     fill(low);
+  }
+
+  ReferenceProblem makeProblem() const {
+    ReferenceProblem made = ReferenceProblem::fromSpec(spec, sizes);
+    for (auto [array, scales] : {std::pair(&arrays.qDescale, &made.queryScales),
+                                 {&arrays.kDescale, &made.keyScales},
+                                 {&arrays.vDescale, &made.valueScales}})
+      if (*array)
+        forEachIndex(**array, [&, array = array, scales = scales](int64_t i) {
+          scales->push_back((*array)->loadIndex(i));
+        });
+    return made;
+  }
+
+  /// The output of a kernel that computes something else.
+  void fillWith(const ReferenceProblem &broken) {
+    fill(computeLowReference(broken, arrays.q, arrays.k, arrays.v,
+                             {spec.dtype, spec.outputDType()}));
   }
 
   void fill(const ReferenceResult &from) {
@@ -51,8 +68,7 @@ struct Fixture {
     ReferenceProblem broken = problem;
     broken.causal = Causal::None;
     broken.mask = std::move(mask);
-    fill(computeLowReference(broken, arrays.q, arrays.k, arrays.v,
-                             {spec.dtype, spec.dtype}));
+    fillWith(broken);
   }
 
   CheckReport check() const {
@@ -76,10 +92,10 @@ void expectFailure(const CheckReport &report, const std::string &part) {
 }
 
 TEST(Check, CorrectResultsPass) {
-  for (const char *dtype : {"f16", "bf16", "f32", "e4m3", "e5m2"})
+  for (const char *dtype : {"f16", "bf16", "f32", "tf32", "e4m3", "e5m2"})
     for (const char *rest :
-         {"hq=2,sq=100,sk=130,d=64,mask=causal", "sq=1,sk=1,d=8",
-          "hq=2,sq=70,sk=30,d=40,mask=causal", "sq=3,sk=2,d=8",
+         {"hq=2,sq=100,sk=130,d=64,mask=causal", "sq=1,sk=1,d=16",
+          "hq=2,sq=70,sk=30,d=48,mask=causal", "sq=3,sk=2,d=16",
           "sq=20,sk=300,d=128,window=0:0", "sq=20,sk=300,d=256,softcap=15"})
       for (StrideStyle style : {StrideStyle::Contiguous, StrideStyle::Padded}) {
         InputOptions options;
@@ -124,6 +140,44 @@ TEST(Check, RowBoundSeesWhatTheGlobalBoundDoesNot) {
   expectFailure(report, "row bound: (b,h,q) = (0,0,1000)");
   expectFailure(report, "(1 row in all)");
   EXPECT_NEAR(report.maxRowRelErr, 0.03, 0.003);
+}
+
+/// The bounds of every type are narrow enough to see what is most likely to go
+/// wrong: a tile of keys that one row of tiles skips, a scale that is left out,
+/// probabilities that saturate (2^9 in place of 2^8 makes 1 to 448 / 512).
+TEST(Check, BrokenKernelsOfEveryType) {
+  for (const char *dtype : {"f32", "tf32", "e4m3", "e5m2"}) {
+    Fixture fixture(std::string("hq=2,sq=512,sk=512,d=64,mask=causal,dtype=") +
+                    dtype);
+    ASSERT_TRUE(fixture.check().pass) << dtype;
+    fixture.fillWithMask([](int64_t, int64_t, int64_t q, int64_t k0,
+                            std::span<uint8_t> live) {
+      for (size_t i = 0; i < live.size(); ++i) {
+        int64_t k = k0 + int64_t(i);
+        live[i] = k <= q && !(q / 64 == 7 && k / 32 == 3);
+      }
+    });
+    expectFailure(fixture.check(), "row bound");
+    expectFailure(fixture.check(), "lse");
+  }
+  for (const char *dtype : {"e4m3", "e5m2"}) {
+    Fixture fixture(std::string("hq=2,sq=64,sk=64,d=64,window=0:0,dtype=") +
+                    dtype);
+    for (auto scales :
+         {&ReferenceProblem::queryScales, &ReferenceProblem::keyScales,
+          &ReferenceProblem::valueScales}) {
+      ReferenceProblem broken = fixture.problem;
+      ASSERT_EQ((broken.*scales).size(), 2u);
+      (broken.*scales)[1] = 1;
+      fixture.fillWith(broken);
+      EXPECT_FALSE(fixture.check().pass) << dtype;
+    }
+    ReferenceResult saturated = fixture.low;
+    for (double &value : saturated.o)
+      value *= 448.0 / 512;
+    fixture.fill(saturated);
+    expectFailure(fixture.check(), "row bound");
+  }
 }
 
 /// Broken kernels, each off only in o or only in lse.

@@ -48,6 +48,49 @@ TEST(Inputs, KnownNormals) {
   EXPECT_NEAR(first(123456789012345, 1, 1 << 20), 0.07764143217061259, 1e-14);
 }
 
+/// 8-bit inputs are N(0, 1) once they are multiplied by their scales, which take
+/// every head's largest magnitude to the end of the format.
+TEST(Inputs, NarrowTypesAreScaledPerHead) {
+  for (auto [dtype, largest, step] :
+       {std::tuple("e4m3", 448.0, 0x1p-4), {"e5m2", 57344.0, 0x1p-3}}) {
+    std::string sizes = "b=2,hq=4,hkv=2,sq=50,sk=70,d=32,dv=48,dtype=";
+    ProblemArrays narrow = make(sizes + dtype, {});
+    ProblemArrays wide = make(sizes + "f32", {});
+    EXPECT_EQ(narrow.o.dtype, DType::BF16);
+    EXPECT_FALSE(wide.qDescale);
+    for (auto [got, scales, expected] :
+         {std::tuple(&narrow.q, &narrow.qDescale, &wide.q),
+          {&narrow.k, &narrow.kDescale, &wide.k},
+          {&narrow.v, &narrow.vDescale, &wide.v}}) {
+      ASSERT_TRUE(*scales);
+      ASSERT_EQ((*scales)->shape,
+                (std::vector<int64_t>{2, expected->shape[1]}));
+      for (int64_t b = 0; b < 2; ++b)
+        for (int64_t h = 0; h < expected->shape[1]; ++h) {
+          double scale = (*scales)->get(std::array{b, h}), top = 0;
+          for (int64_t s = 0; s < expected->shape[2]; ++s)
+            for (int64_t d = 0; d < expected->shape[3]; ++d) {
+              std::array<int64_t, 4> at = {b, h, s, d};
+              double value = got->get(at);
+              top = std::max(top, std::fabs(value));
+              // Half a unit in the last place, or of the least subnormal.
+              EXPECT_NEAR(value * scale, expected->get(at),
+                          step * std::fabs(expected->get(at)) + 0x1p-10 * scale);
+            }
+          EXPECT_EQ(top, largest);
+        }
+    }
+  }
+  AttentionSpec spec = parseSpec("sq=8,sk=8,d=16,dtype=e4m3");
+  InputOptions jumps;
+  jumps.init.kind = InitKind::Jump;
+  Result<ProblemArrays> refused =
+      makeInputs(spec, *spec.resolveSizes(""), jumps);
+  ASSERT_FALSE(refused.succeeded());
+  EXPECT_EQ(refused.error().message,
+            "--init=jump: expected a dtype of 16 bits or more, got e4m3");
+}
+
 TEST(Inputs, NormalMoments) {
   StridedArray array = StridedArray::contiguous(DType::F64, {200000});
   fillNormal(array, 7, 0);

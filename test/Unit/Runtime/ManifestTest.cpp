@@ -135,6 +135,27 @@ TEST(Manifest, ParameterOrder) {
                    "o_stride_b o_stride_h o_stride_s o_stride_d "
                    "lse_stride_b lse_stride_h lse_stride_s scale ");
   EXPECT_EQ(attentionParameters(DType::F16, DType::F16, false).size(), 26u);
+
+  // Scales of heads are pointers behind lse, their strides behind lse's.
+  order.clear();
+  constexpr ParameterRole roles[] = {ParameterRole::QueryDescale,
+                                     ParameterRole::KeyDescale,
+                                     ParameterRole::ValueDescale};
+  std::vector<Parameter> scaled =
+      attentionParameters(DType::E4M3, DType::BF16, true, roles);
+  for (size_t i = 4; i < scaled.size(); ++i)
+    if (scaled[i].role != ParameterRole::Stride || scaled[i].of.size() > 1)
+      order += scaled[i].name + " ";
+  EXPECT_EQ(order, "lse q_descale k_descale v_descale b hq hkv sq sk "
+                   "lse_stride_b lse_stride_h lse_stride_s "
+                   "q_descale_stride_b q_descale_stride_h "
+                   "k_descale_stride_b k_descale_stride_h "
+                   "v_descale_stride_b v_descale_stride_h scale ");
+  EXPECT_EQ(scaled[0].dtype, DType::E4M3);
+  EXPECT_EQ(scaled[3].dtype, DType::BF16);
+  EXPECT_EQ(scaled[5].dtype, DType::F32);
+  EXPECT_EQ(scaled[5].rank, 2u);
+  EXPECT_EQ(name(scaled[5].role), "q_descale");
 }
 
 TEST(Manifest, Refusals) {

@@ -241,6 +241,43 @@ TEST(Reference, LowRoundsPAndO) {
   EXPECT_LT(onlyO, 0.01);
 }
 
+/// Scales are factors of whole heads, and 8-bit P uses the upper end of its
+/// range: at this row's 64 equal keys p is exact, and would not be with a factor
+/// that saturates.
+TEST(Reference, ScalesOfHeads) {
+  Example run = makeRun("hq=4,hkv=2,sq=9,sk=33,d=16,dtype=f32");
+  Example scaled = run;
+  scaled.problem.queryScales = {2, 0.5, 1, 4};
+  scaled.problem.keyScales = {0.25, 3};
+  scaled.problem.valueScales = {5, 0.125};
+  for (auto [array, scales] :
+       {std::pair(&run.arrays.q, &scaled.problem.queryScales),
+        {&run.arrays.k, &scaled.problem.keyScales},
+        {&run.arrays.v, &scaled.problem.valueScales}})
+    for (int64_t h = 0; h < array->shape[1]; ++h)
+      for (int64_t s = 0; s < array->shape[2]; ++s)
+        for (int64_t d = 0; d < array->shape[3]; ++d) {
+          std::array<int64_t, 4> at = {0, h, s, d};
+          array->set(at, array->get(at) * (*scales)[size_t(h)]);
+        }
+  auto compute = [](const Example &e) {
+    return computeReference(e.problem, e.arrays.q, e.arrays.k, e.arrays.v);
+  };
+  expectClose(compute(scaled).o, compute(run).o, 1e-6, "o");
+  expectClose(compute(scaled).lse, compute(run).lse, 1e-6, "lse");
+
+  InputOptions flat;
+  flat.init.kind = InitKind::Const;
+  Example equal = makeRun("sq=1,sk=64,d=16,dtype=f32", flat);
+  for (DType p : {DType::E4M3, DType::E5M2}) {
+    ReferenceResult low =
+        computeLowReference(equal.problem, equal.arrays.q, equal.arrays.k,
+                            equal.arrays.v, {p, DType::F32});
+    for (double value : low.o)
+      EXPECT_EQ(value, 1.0);
+  }
+}
+
 TEST(Reference, AlibiSlopes) {
   std::vector<double> eight = alibiSlopes(8);
   for (int h = 0; h < 8; ++h)

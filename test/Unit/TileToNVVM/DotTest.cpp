@@ -32,7 +32,21 @@ struct Case {
   int64_t swizzle = 0;
   int64_t rows = 32, cols = 32, depth = 64;
   int64_t warps = 1, warpCols = 1;
+  /// A comes in registers, in the accumulator's layout as far as it can: the
+  /// contraction is summed in another order.
+  bool registers = false;
 };
+
+/// In which slot which element of the contraction has to be, so that operand A
+/// is held as an accumulator holds it.
+std::vector<int64_t> contractionOrder(DType dtype) {
+  if (byteWidth(dtype) == 4)
+    return {0, 2, 4, 6, 1, 3, 5, 7};
+  if (byteWidth(dtype) == 2)
+    return {};
+  return {0,  1,  8,  9,  2,  3,  10, 11, 4,  5,  12, 13, 6,  7,  14, 15,
+          16, 17, 24, 25, 18, 19, 26, 27, 20, 21, 28, 29, 22, 23, 30, 31};
+}
 
 /// Where B is in shared memory; at most 64 KiB long, behind at most 32 of A.
 constexpr int64_t kBufferB = 32768;
@@ -66,6 +80,20 @@ std::string kernelText(const Case &c) {
   std::string attributes = c.transposeB ? "transpose_b" : "";
   if (c.plainLoads)
     attributes += attributes.empty() ? "plain_loads" : ", plain_loads";
+  std::vector<int64_t> order = contractionOrder(c.dtype);
+  FailureOr<Layout> held = Layout::mmaOperandA(
+      c.rows, c.depth, c.warps, c.warpCols, 8 * byteWidth(c.dtype));
+  if (!order.empty())
+    held = held->permuted(1, order);
+  if (c.registers && !order.empty()) {
+    attributes += attributes.empty() ? "contraction_order = array<i64"
+                                     : ", contraction_order = array<i64";
+    for (size_t i = 0; i < order.size(); ++i)
+      attributes += (i ? ", " : ": ") + std::to_string(order[i]);
+    attributes += ">";
+  }
+  std::string tileA =
+      "tensor<" + a + ", " + print(held->toAttr(&context)) + ">";
   auto memref = [](const std::string &shape) {
     return "memref<" + shape + ">";
   };
@@ -93,12 +121,15 @@ std::string kernelText(const Case &c) {
          std::to_string(32 * c.warps) +
          ", 1, 1>, flash_tile.sizes = []} {\n"
          "    %c0 = arith.constant 0 : index\n" +
-         staged("a", a, 0) + staged("b", b, kBufferB) +
+         (c.registers ? "    %av = flash_tile.load %a[%c0, %c0] : " +
+                            memref(a) + " -> " + tileA + "\n"
+                      : staged("a", a, 0)) +
+         staged("b", b, kBufferB) +
          "    gpu.barrier\n    %zero = arith.constant dense<0.0> : " + acc +
          "\n    %r = flash_tile.dot %av, %bv, %zero {" + attributes +
-         "} : " + view(a) + ", " + view(b) + ", " + acc +
-         "\n    flash_tile.store %r, %o[%c0, %c0] : " + acc + ", " + memref(o) +
-         "\n    gpu.return\n  }\n}\n";
+         "} : " + (c.registers ? tileA : view(a)) + ", " + view(b) + ", " +
+         acc + "\n    flash_tile.store %r, %o[%c0, %c0] : " + acc + ", " +
+         memref(o) + "\n    gpu.return\n  }\n}\n";
 }
 
 class Dot : public ::testing::TestWithParam<Case> {};
@@ -118,7 +149,10 @@ TEST_P(Dot, IsTheProduct) {
   fill(b);
   KernelRun run =
       runKernel(kernelText(c), unsigned(32 * c.warps), 98304, {&a, &b, &o});
-  EXPECT_EQ(run.ptx.find("ldmatrix") == std::string::npos, c.plainLoads);
+  // Nor does ldmatrix get B's bytes or words K x N.
+  bool plainB = c.plainLoads || (!c.transposeB && byteWidth(c.dtype) != 2);
+  EXPECT_EQ(run.ptx.find("ldmatrix") == std::string::npos,
+            c.registers ? plainB : c.plainLoads);
   unsigned wrong = 0;
   for (int64_t m = 0; m < c.rows; ++m)
     for (int64_t n = 0; n < c.cols; ++n) {
@@ -155,12 +189,25 @@ std::vector<Case> allCases() {
           cases.push_back(
               {dtype, transposeB, plainLoads, 1, 64, cols, 64, 4, warpCols});
         }
+  for (DType dtype :
+       {DType::F16, DType::BF16, DType::TF32, DType::E4M3, DType::E5M2})
+    for (bool plainLoads : {false, true})
+      for (int64_t swizzle : {0, 3}) {
+        Case c{dtype, /*transposeB=*/false, plainLoads, swizzle, 64, 128, 128,
+               2};
+        c.registers = true;
+        // An odd number of column atoms where a row of them is whole chunks.
+        if (swizzle == 0)
+          c.cols = byteWidth(dtype) == 1 ? 48 : 24;
+        cases.push_back(c);
+      }
   return cases;
 }
 
 std::string caseName(const ::testing::TestParamInfo<Case> &info) {
   const Case &c = info.param;
   return std::string(name(c.dtype)) + (c.transposeB ? "_nk" : "_kn") +
+         (c.registers ? "_registers" : "") +
          (c.plainLoads ? "_plain" : "_matrix") + "_swizzle" +
          std::to_string(c.swizzle) + "_warps" + std::to_string(c.warps) + "x" +
          std::to_string(c.warpCols) + "_" + std::to_string(c.cols);

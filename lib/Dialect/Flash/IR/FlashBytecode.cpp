@@ -7,9 +7,10 @@
 //
 // How the dialect's attributes are encoded, and which versions are read.
 //
-// Version 1.0 is the first; 1.1 adds the steps of the ladder to the schedule. A
-// later version that changes an encoding keeps
-// reading the older one: `readAttribute` asks the reader for the version of
+// Version 1.0 is the first; 1.1 adds the steps of the ladder to the schedule, 1.2
+// the scales of heads, whose operand segments an older op does not have: absent
+// segments are empty. A later version that changes an encoding keeps reading the
+// older one: `readAttribute` asks the reader for the version of
 // the file, and what cannot be told while reading is rewritten afterwards in
 // `upgradeFromVersion`. A golden file per version, in
 // test/Dialect/Flash/Inputs, holds that promise.

@@ -46,6 +46,7 @@ void AttentionOp::build(OpBuilder &builder, OperationState &state, Value query,
         /*offset_k=*/Value(), /*alignment=*/Value(), /*heads=*/Value(),
         /*cu_seqlens_q=*/Value(), /*cu_seqlens_k=*/Value(),
         /*block_table=*/Value(), /*sinks=*/Value(), output, lse,
+        /*q_descale=*/Value(), /*k_descale=*/Value(), /*v_descale=*/Value(),
         /*scale=*/FloatAttr(), /*group=*/IntegerAttr(),
         /*causal=*/CausalKindAttr(), /*window=*/DenseI64ArrayAttr(),
         /*prefix=*/IntegerAttr(), /*chunk=*/IntegerAttr(),
@@ -61,6 +62,13 @@ int64_t AttentionOp::getGroupSize() {
   if (std::optional<uint64_t> group = getGroup())
     return *group;
   return getQueryType().getDimSize(1) / getKeyType().getDimSize(1);
+}
+
+int AttentionOp::getProbabilityExponent(Type valueElement) {
+  // The largest power of two that the format holds.
+  if (isa<Float8E4M3FNType>(valueElement))
+    return 8;
+  return isa<Float8E5M2Type>(valueElement) ? 15 : 0;
 }
 
 float AttentionOp::getScaleOrDefault() {
@@ -137,9 +145,9 @@ SmallVector<Type> AttentionOp::getScoreArgumentTypes() {
 //===----------------------------------------------------------------------===//
 
 MutableOperandRange AttentionOp::getDpsInitsMutable() {
-  // `output` and, behind it, `lse` are the last operands.
+  // `output` and, right behind it, `lse`.
   unsigned first = getODSOperandIndexAndLength(kOutputIndex).first;
-  return MutableOperandRange(*this, first, getNumOperands() - first);
+  return MutableOperandRange(*this, first, getLse() ? 2 : 1);
 }
 
 void AttentionOp::getEffects(

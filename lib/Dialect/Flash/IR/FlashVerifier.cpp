@@ -57,6 +57,7 @@ private:
   static constexpr int64_t kMaxCount = std::numeric_limits<int32_t>::max();
 
   LogicalResult verifyHeads();
+  LogicalResult verifyScales();
 
   AttentionOp op;
 };
@@ -81,7 +82,10 @@ LogicalResult Verifier::verifyForm() {
       failed(checkForm("cu_seqlens_q", op.getCuSeqlensQ())) ||
       failed(checkForm("cu_seqlens_k", op.getCuSeqlensK())) ||
       failed(checkForm("block_table", op.getBlockTable())) ||
-      failed(checkForm("sinks", op.getSinks())))
+      failed(checkForm("sinks", op.getSinks())) ||
+      failed(checkForm("q_descale", op.getQDescale())) ||
+      failed(checkForm("k_descale", op.getKDescale())) ||
+      failed(checkForm("v_descale", op.getVDescale())))
     return failure();
   for (auto [index, capture] : llvm::enumerate(op.getCaptures()))
     if (failed(checkForm(("capture " + Twine(index)).str(), capture)))
@@ -198,6 +202,28 @@ LogicalResult Verifier::verifyShapes() {
     if (failed(checkSize("sinks length", query.getDimSize(1), "query heads",
                          cast<ShapedType>(sinks.getType()).getDimSize(0))))
       return failure();
+  return verifyScales();
+}
+
+/// C19: a scale per batch entry and head.
+LogicalResult Verifier::verifyScales() {
+  for (auto [role, value, like, likeRole] :
+       {std::tuple<StringRef, Value, ShapedType, StringRef>{
+            "q_descale", op.getQDescale(), op.getQueryType(), "query"},
+        {"k_descale", op.getKDescale(), op.getKeyType(), "key"},
+        {"v_descale", op.getVDescale(), op.getValueType(), "value"}}) {
+    if (!value)
+      continue;
+    if (op.isVarlen())
+      return op.emitOpError()
+             << role << ": expected none with cumulative lengths, got one";
+    auto type = cast<ShapedType>(value.getType());
+    if (failed(checkSize((role + " batch").str(), like.getDimSize(0), likeRole,
+                         type.getDimSize(0))) ||
+        failed(checkSize((role + " heads").str(), like.getDimSize(1), likeRole,
+                         type.getDimSize(1))))
+      return failure();
+  }
   return success();
 }
 

@@ -21,6 +21,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/PatternMatch.h"
 
+#include <cmath>
 #include <limits>
 
 namespace mlir::flash {
@@ -46,6 +47,7 @@ private:
   Value asTensor(Value shaped, bool isWritten = false);
   OpFoldResult dim(Value tensor, int64_t index);
   Value computeScores();
+  Value applyScales(Value products);
   Value applyRegions(Value scores);
   Value inlineRegion(OpBuilder &builder, Region &region, ValueRange arguments);
   void replace(Value output, Value lse);
@@ -53,6 +55,8 @@ private:
   RewriterBase &rewriter;
   AttentionOp op;
   Value query, key, value;
+  /// [B, Hq] and [B, Hkv], or null for 1.
+  Value queryScale, keyScale, valueScale;
   Value alignment, heads;
   SmallVector<OpFoldResult> rowSizes, scoreSizes;
 };
@@ -86,7 +90,23 @@ Value Decomposer::computeScores() {
                                   toF32(builder, elements[1]));
         return arith::AddFOp::create(builder, loc, elements[2], product);
       });
-  return applyRegions(products);
+  return applyRegions(applyScales(products));
+}
+
+/// Multiplies by what the heads of Q and K were divided by, if anything.
+Value Decomposer::applyScales(Value products) {
+  AffineExpr b, h, q, k;
+  bindDims(rewriter.getContext(), b, h, q, k);
+  AffineExpr keyHead = h.floorDiv(op.getGroupSize());
+  for (auto [scales, head] : {std::pair(queryScale, h), {keyScale, keyHead}})
+    if (scales)
+      products = generic(4, {products, scales}, empty(scoreSizes),
+                         {{b, h, q, k}, {b, head}, {b, h, q, k}}, {},
+                         [&](OpBuilder &builder, ValueRange elements) -> Value {
+                           return arith::MulFOp::create(
+                               builder, loc, elements[0], elements[1]);
+                         });
+  return products;
 }
 
 /// Copies the ops of a region; returns what it yields.
@@ -153,6 +173,11 @@ void Decomposer::run() {
   query = asTensor(op.getQuery());
   key = asTensor(op.getKey());
   value = asTensor(op.getValue());
+  for (auto [tensor, operand] : {std::pair(&queryScale, op.getQDescale()),
+                                 {&keyScale, op.getKDescale()},
+                                 {&valueScale, op.getVDescale()}})
+    if (operand)
+      *tensor = asTensor(operand);
   rowSizes = {dim(query, 0), dim(query, 1), dim(query, 2)};
   scoreSizes = llvm::to_vector(rowSizes);
   scoreSizes.push_back(dim(key, 2));
@@ -187,7 +212,10 @@ void Decomposer::run() {
         return arith::AddFOp::create(builder, loc, elements[1], elements[0]);
       });
 
-  // P is rounded to V's type; the sum above is of P before it.
+  // P is rounded to V's type, in 8 bits times a power of two; the sum above is
+  // of P before it.
+  const int exponent =
+      AttentionOp::getProbabilityExponent(op.getValueType().getElementType());
   Type stored = op.getValueType().getElementType();
   SmallVector<OpFoldResult> outputSizes = llvm::to_vector(rowSizes);
   outputSizes.push_back(dim(value, 3));
@@ -197,11 +225,26 @@ void Decomposer::run() {
       5, {exponentials, value}, fill(outputSizes, 0.0f),
       {{b, h, q, v}, {b, valueHead, v, k}, {b, h, q, k}}, {4},
       [&](OpBuilder &builder, ValueRange elements) -> Value {
-        Value weight = toF32(builder, fromF32(builder, elements[0], stored));
+        Value weight = elements[0];
+        if (exponent)
+          weight = arith::MulFOp::create(
+              builder, loc, weight, real(builder, std::ldexp(1.0f, exponent)));
+        weight = toF32(builder, fromF32(builder, weight, stored));
+        if (exponent)
+          weight = arith::MulFOp::create(
+              builder, loc, weight, real(builder, std::ldexp(1.0f, -exponent)));
         Value product = arith::MulFOp::create(builder, loc, weight,
                                               toF32(builder, elements[1]));
         return arith::AddFOp::create(builder, loc, elements[2], product);
       });
+
+  if (valueScale)
+    unnormalized = generic(
+        4, {unnormalized, valueScale}, empty(outputSizes),
+        {{b, h, q, k}, {b, valueHead}, {b, h, q, k}}, {},
+        [&](OpBuilder &builder, ValueRange elements) -> Value {
+          return arith::MulFOp::create(builder, loc, elements[0], elements[1]);
+        });
 
   auto isDead = [&](OpBuilder &builder, Value sum) -> Value {
     return arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ, sum,

@@ -55,6 +55,26 @@ constexpr ScheduleEntry kTuned[] = {
     {"", 256, 64, 64, 0, 4, 1, 1, false},
 };
 
+/// Level 9 of tf32.
+constexpr ScheduleEntry kTuned32[] = {
+    {"", 64, 128, 64, 0, 4, 1, 1, false},
+    {"", 96, 128, 32, 0, 4, 1, 1, false},
+    {"", 128, 128, 32, 0, 4, 1, 1, false},
+    {"", 192, 64, 32, 0, 4, 1, 1, false},
+    {"sm_80", 256, 64, 32, 0, 4, 1, 1, false},
+    {"sm_90", 256, 64, 32, 0, 4, 1, 1, false},
+    {"", 256, 32, 32, 0, 2, 1, 1, false},
+};
+
+/// Level 9 of 8-bit types; tiles of keys are whole products, 32.
+constexpr ScheduleEntry kTuned8[] = {
+    {"", 64, 128, 64, 0, 4, 1, 1, false},
+    {"", 96, 128, 32, 0, 4, 1, 1, false},
+    {"", 128, 128, 32, 0, 4, 1, 1, false},
+    {"", 192, 64, 64, 0, 4, 1, 1, false},
+    {"", 256, 64, 32, 0, 4, 1, 1, false},
+};
+
 /// Levels 5 to 8: 16 rows per warp, two stages of K and V. One table, so that
 /// they differ in their steps alone. Found like level 9's, with the further
 /// wish that levels 5 and 6 (S in f32 and P in shared memory besides) have two
@@ -96,7 +116,12 @@ constexpr ScheduleEntry kNaive[] = {
     {"", 256, 32, 16, 0, 4, 1, 1, false},
 };
 
-static llvm::ArrayRef<ScheduleEntry> getTable(int64_t level) {
+static llvm::ArrayRef<ScheduleEntry> getTable(int64_t level,
+                                              int64_t elementBytes) {
+  if (level >= 9 && elementBytes == 4)
+    return kTuned32;
+  if (level >= 9 && elementBytes == 1)
+    return kTuned8;
   if (level >= 9)
     return kTuned;
   if (level == 0)
@@ -108,8 +133,9 @@ static llvm::ArrayRef<ScheduleEntry> getTable(int64_t level) {
 
 const ScheduleEntry *mlir::flash::findScheduleEntry(int64_t level,
                                                     std::string_view chip,
-                                                    int64_t dim) {
-  for (const ScheduleEntry &entry : getTable(level))
+                                                    int64_t dim,
+                                                    int64_t elementBytes) {
+  for (const ScheduleEntry &entry : getTable(level, elementBytes))
     if ((entry.chip.empty() || entry.chip == chip) && dim <= entry.maxDim)
       return &entry;
   return nullptr;

@@ -26,11 +26,12 @@ struct ScheduleEntry {
 /// Largest head dim of the tables.
 inline constexpr int64_t kMaxHeadDim = 256;
 
-/// The choice of a ladder level in [0, kTunedLevel] for `chip` and the larger
-/// of the two head dims, `dim`; null where it exceeds kMaxHeadDim. Below level
-/// 9 stages are the most that the level uses, not what fits.
+/// The choice of a ladder level in [0, kTunedLevel] for `chip`, the larger of
+/// the two head dims, `dim`, and the bytes of an element of Q, K and V; null
+/// where the head dim exceeds kMaxHeadDim. Below level 9 stages are the most that
+/// the level uses, not what fits.
 const ScheduleEntry *findScheduleEntry(int64_t level, std::string_view chip,
-                                       int64_t dim);
+                                       int64_t dim, int64_t elementBytes);
 
 } // namespace mlir::flash
 

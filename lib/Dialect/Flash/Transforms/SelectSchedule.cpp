@@ -118,11 +118,9 @@ std::optional<std::string> ScheduleOverrides::parse(StringRef text) {
 /// A row in shared memory: a multiple of 16 elements.
 static int64_t padded(int64_t dim) { return (dim + 15) / 16 * 16; }
 
+/// Bytes of an element in memory; tf32, of 19 bits, is stored as f32.
 static int64_t elementBytes(ShapedType type) {
-  // tf32 has 19 bits, and takes 32.
-  return type.getElementType().isTF32()
-             ? 4
-             : llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+  return type.getElementType().isTF32() ? 4 : type.getElementTypeBitWidth() / 8;
 }
 
 /// Columns of V and O that a CTA computes.
@@ -155,9 +153,8 @@ int64_t mlir::flash::getSharedBytes(AttentionOp op, ScheduleAttr schedule) {
   if (schedule.getReduce() == LaneReduction::tree)
     inputs += tileQ * 4 * (schedule.getQk() == MathUnit::mma ? 4 : 8);
   // Outputs of FMA units go to global memory from where they are.
-  return schedule.getPv() == MathUnit::mma
-             ? std::max(inputs, tileQ * outputRow)
-             : inputs;
+  return schedule.getPv() == MathUnit::mma ? std::max(inputs, tileQ * outputRow)
+                                           : inputs;
 }
 
 int64_t mlir::flash::getFragmentRegisters(AttentionOp op,
@@ -192,6 +189,32 @@ static int64_t divideColumns(int64_t columns, int64_t most) {
   return 0;
 }
 
+/// What multiplies 8-bit types: tensor cores, since sm_89. One product of
+/// theirs takes 32 bytes of keys.
+static LogicalResult checkUnits(AttentionOp op, ScheduleAttr schedule,
+                                const ::flash::ChipInfo &chip) {
+  Type type = op.getQueryType().getElementType();
+  const bool isByte = type.getIntOrFloatBitWidth() == 8;
+  for (auto [key, unit] :
+       {std::pair("qk", schedule.getQk()), {"pv", schedule.getPv()}}) {
+    if (isByte && unit == MathUnit::fma)
+      return op.emitOpError()
+             << key << ": expected mma for " << type
+             << " (the FP32 units multiply 16 and 32 bits), got fma";
+    if (isByte && (chip.name == "sm_80" || chip.name == "sm_86"))
+      return op.emitOpError()
+             << "chip: expected sm_89 or later for products of " << type
+             << ", got " << StringRef(chip.name);
+  }
+  if (int64_t step = 32 / elementBytes(op.getValueType());
+      schedule.getPv() == MathUnit::mma && schedule.getTileK() % step != 0)
+    return op.emitOpError()
+           << "tile_k: expected a multiple of " << step
+           << " (one product's depth of " << op.getValueType().getElementType()
+           << "), got " << schedule.getTileK();
+  return success();
+}
+
 static LogicalResult checkSchedule(AttentionOp op, ScheduleAttr schedule,
                                    const ::flash::ChipInfo &chip) {
   if (std::optional<std::string> message =
@@ -207,6 +230,8 @@ static LogicalResult checkSchedule(AttentionOp op, ScheduleAttr schedule,
              << role << " element type: expected one of tensor cores, such as "
              << "tf32, with " << product << " = mma (f32 runs on levels 0 to "
              << kDoubleBufferedLevel << "), got f32";
+  if (failed(checkUnits(op, schedule, chip)))
+    return failure();
   if (schedule.getTileV() && op.getValueDim() % schedule.getTileV())
     return op.emitOpError()
            << "tile_v: expected a divisor of the value head "
@@ -229,18 +254,18 @@ static LogicalResult checkSchedule(AttentionOp op, ScheduleAttr schedule,
              << " columns to divide into as many slices as share a row, got "
              << slices;
   }
-  int64_t warpRows = schedule.getQk() == MathUnit::mma ||
-                             schedule.getPv() == MathUnit::mma
-                         ? 16
-                         : 4;
+  int64_t warpRows =
+      schedule.getQk() == MathUnit::mma || schedule.getPv() == MathUnit::mma
+          ? 16
+          : 4;
   int64_t rows = schedule.getCopies() == CopyKind::none
                      ? 32
                      : warpRows * schedule.getWarps();
   if (schedule.getTileQ() % rows != 0)
-    return op.emitOpError() << "tile_q: expected a multiple of " << rows << " ("
-                            << warpRows << " rows for each of "
-                            << schedule.getWarps() << " warps), got "
-                            << schedule.getTileQ();
+    return op.emitOpError()
+           << "tile_q: expected a multiple of " << rows << " (" << warpRows
+           << " rows for each of " << schedule.getWarps() << " warps), got "
+           << schedule.getTileQ();
   if (schedule.getQueryInRegisters() && schedule.getQk() == MathUnit::fma)
     return op.emitOpError("query_in_registers: expected false (a thread of the "
                           "FP32 units reads whole rows of Q, fragments are of "
@@ -273,6 +298,13 @@ static LogicalResult checkSchedule(AttentionOp op, ScheduleAttr schedule,
   return success();
 }
 
+/// The best level there is for the op's types: f32 is multiplied by no tensor
+/// core, and the double-buffered level is the last without.
+static int64_t getDefaultLevel(AttentionOp op) {
+  return op.getQueryType().getElementType().isF32() ? kDoubleBufferedLevel
+                                                    : kTunedLevel;
+}
+
 FailureOr<ScheduleAttr>
 mlir::flash::selectSchedule(AttentionOp op, StringRef chipName,
                             const ScheduleOverrides &overrides) {
@@ -290,11 +322,8 @@ mlir::flash::selectSchedule(AttentionOp op, StringRef chipName,
   if (own && own.getChip() != chipName)
     return op.emitOpError() << "schedule chip: expected " << chipName
                             << " (as asked for), got " << own.getChip();
-  // Tensor cores have no f32 operands: the best without them.
-  const int64_t best = op.getQueryType().getElementType().isF32()
-                           ? kDoubleBufferedLevel
-                           : kTunedLevel;
-  const int64_t level = overrides.level.value_or(own ? own.getLevel() : best);
+  const int64_t level =
+      overrides.level.value_or(own ? own.getLevel() : getDefaultLevel(op));
   if (level > kTunedLevel)
     return op.emitOpError() << "level: " << level << " (" << getLevelName(level)
                             << ") is not yet lowered, "
@@ -317,7 +346,8 @@ mlir::flash::selectSchedule(AttentionOp op, StringRef chipName,
   step(steps.deferNormalisation, overrides.deferNormalisation);
   step(steps.splitBands, overrides.splitBands);
   int64_t dim = std::max(op.getHeadDim(), op.getValueDim());
-  const ScheduleEntry *entry = findScheduleEntry(level, chip->name, dim);
+  const ScheduleEntry *entry = findScheduleEntry(
+      level, chip->name, dim, elementBytes(op.getQueryType()));
   if (!entry)
     return op.emitOpError()
            << (op.getHeadDim() == dim ? "query" : "value")

@@ -129,6 +129,18 @@ AttentionOp Tile::buildInto(ValueRange destinations) {
   Value sinks = op.getSinks();
   if (sinks)
     sinks = slice(sinks, {queryHeadOffset}, {queryHeadSize});
+  auto perHead = [&](Value scales, OpFoldResult headOffset,
+                     OpFoldResult headSize) -> Value {
+    if (!scales)
+      return scales;
+    return slice(scales, {offsets[kBatch], headOffset},
+                 {sizes[kBatch], headSize});
+  };
+  Value queryScale = perHead(op.getQDescale(), queryHeadOffset, queryHeadSize);
+  Value keyScale =
+      perHead(op.getKDescale(), offsets[kKeyHeads], sizes[kKeyHeads]);
+  Value valueScale =
+      perHead(op.getVDescale(), offsets[kKeyHeads], sizes[kKeyHeads]);
 
   SmallVector<Type> results;
   for (Value destination : destinations)
@@ -143,7 +155,8 @@ AttentionOp Tile::buildInto(ValueRange destinations) {
       asValue(op.getMixedAlignment(builder)),
       asValue(op.getMixedHeads(builder)), /*cu_seqlens_q=*/Value(),
       /*cu_seqlens_k=*/Value(), /*block_table=*/Value(), sinks, destinations[0],
-      destinations.size() > 1 ? destinations[1] : Value(), op.getScaleAttr(),
+      destinations.size() > 1 ? destinations[1] : Value(), queryScale, keyScale,
+      valueScale, op.getScaleAttr(),
       builder.getI64IntegerAttr(op.getGroupSize()), op.getCausalAttr(),
       op.getWindowAttr(), op.getPrefixAttr(), op.getChunkAttr(),
       op.getSinkTokensAttr(), op.getSoftcapAttr(), op.getAlibiAttr(),

@@ -27,6 +27,7 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/IR/PatternMatch.h"
 
 namespace mlir::flash_tile {
@@ -39,8 +40,11 @@ using namespace mlir::flash_tile;
 
 namespace {
 
-/// Elements of a row, and of the depth, that one m16n8k16 consumes.
-constexpr int64_t kGranule = 16;
+/// Elements of a row, and of the depth, that one product on tensor cores
+/// consumes: 32 bytes, whatever the type.
+int64_t getGranule(Type elementType) {
+  return 256 / elementType.getIntOrFloatBitWidth();
+}
 
 int64_t roundUp(int64_t value, int64_t granule) {
   return (value + granule - 1) / granule * granule;
@@ -172,7 +176,8 @@ FailureOr<BufferType> BufferStager::getPaddedBuffer(LoadOp load,
                                                     int64_t stages) {
   RankedTensorType tile = load.getResult().getType();
   const int64_t row = tile.getShape().back();
-  if (row % kGranule != 0) {
+  const int64_t granule = getGranule(tile.getElementType());
+  if (row % granule != 0) {
     auto memref = cast<MemRefType>(load.getSource().getType());
     IntegerAttr first;
     const bool whole =
@@ -181,12 +186,12 @@ FailureOr<BufferType> BufferStager::getPaddedBuffer(LoadOp load,
         first.getInt() == 0;
     if (!whole)
       return load.emitOpError()
-             << "tile row: expected a multiple of " << kGranule
+             << "tile row: expected a multiple of " << granule
              << " elements or the memref's whole last extent, got " << row;
   }
   SmallVector<int64_t> shape{stages};
   llvm::append_range(shape, tile.getShape());
-  shape.back() = roundUp(row, kGranule);
+  shape.back() = roundUp(row, granule);
   return BufferType::get(load.getContext(), shape, tile.getElementType(),
                          SwizzleAttr());
 }
@@ -214,8 +219,12 @@ LogicalResult BufferStager::verifyDepths(DotOp dot) {
     return dot.emitOpError()
            << "depth: expected both operands padded alike, got " << depth[0]
            << " for a and " << depth[1] << " for b";
-  if (depth[0] % kGranule != 0)
-    return dot.emitOpError() << "depth: expected a multiple of " << kGranule
+  Type b = dot.getB().getType();
+  auto view = dyn_cast<ViewType>(b);
+  const int64_t granule =
+      getGranule(view ? view.getElementType() : getElementTypeOrSelf(b));
+  if (depth[0] % granule != 0)
+    return dot.emitOpError() << "depth: expected a multiple of " << granule
                              << ", got " << depth[0];
   return success();
 }

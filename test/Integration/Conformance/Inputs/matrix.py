@@ -1,9 +1,11 @@
 """Runs one case of the conformance table in all its variants.
 
 usage: matrix.py FLASH_RUN SPEC [its options] [--only=KEY=VALUE ...]
+                 [--dtypes=TYPE,...]
 
-SPEC has static sizes and no dtype. The variants are the product of
-  dtype   f16, bf16
+SPEC (the first argument without dashes) has static sizes and no dtype. The
+variants are the product of
+  dtype   f16, bf16, or what --dtypes says
   async   eager, lazy, random
   sizes   static, dynamic (b, hq, sq and sk are ?, one kernel for all)
 each of which --only can restrict. Every variant must pass all checks of
@@ -52,15 +54,19 @@ def run(tool, spec, options):
 
 
 def main(arguments):
-    tool, spec = arguments[:2]
+    tool, arguments = arguments[0], arguments[1:]
+    spec = next(a for a in arguments if not a.startswith("-"))
+    arguments.remove(spec)
     variants = {
         "dtype": ["f16", "bf16"],
         "async": ["eager", "lazy", "random"],
         "sizes": ["static", "dynamic"],
     }
     options = []
-    for argument in arguments[2:]:
-        if argument.startswith("--only="):
+    for argument in arguments:
+        if argument.startswith("--dtypes="):
+            variants["dtype"] = argument.partition("=")[2].split(",")
+        elif argument.startswith("--only="):
             _, key, value = argument.split("=")
             if value not in variants[key]:
                 sys.exit("matrix.py: no variant " + argument)

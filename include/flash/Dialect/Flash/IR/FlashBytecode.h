@@ -26,7 +26,7 @@ struct FlashVersion : DialectVersion {
   uint64_t major = 0;
   uint64_t minor = 0;
 
-  static FlashVersion current() { return {1, 1}; }
+  static FlashVersion current() { return {1, 2}; }
   bool operator<(const FlashVersion &other) const {
     return major != other.major ? major < other.major : minor < other.minor;
   }

@@ -37,6 +37,8 @@ def Flash_Lengths : Flash_ShapedOf<I32, 1,
     "1-D tensor or strided memref of i32">;
 def Flash_BlockTable : Flash_ShapedOf<I32, 2,
     "2-D tensor or strided memref of i32">;
+def Flash_Descale : Flash_ShapedOf<F32, 2,
+    "2-D tensor or strided memref of f32">;
 def Flash_Sinks : Flash_ShapedOf<F32, 1,
     "1-D tensor or strided memref of f32">;
 def Flash_Capture : AnyTypeOf<[
@@ -62,12 +64,14 @@ def Flash_AttentionOp : Flash_Op<"attention", [
 
     ```
     s[k] = scale * sum_d Q[b, h, q, d] * K[b, h floordiv group, k, d]
+    s[k] = s[k] * q_descale[b, h] * k_descale[b, h floordiv group]   if given
     s[k] = score(s[k], b, h, q, k)               the score region
     s[k] = s[k] + slope[h] * (k - (q + align))   if alibi
     s[k] = softcap * tanh(s[k] / softcap)        if softcap
     s[k] = -inf   where not mask(b, h, q, k)     the mask region and attributes
     m = max_k s[k];   p[k] = exp(s[k] - m);   l = sum_k p[k]
     O[b, h, q, v] = sum_k p[k] * V[b, h floordiv group, k, v] / l
+                    * v_descale[b, h floordiv group]                 if given
     LSE[b, h, q] = m + log(l)
     ```
 
@@ -78,6 +82,19 @@ def Flash_AttentionOp : Flash_Op<"attention", [
     **Numerics.** Scores, softmax and sums are f32. P is rounded to the element
     type of V before the second product, O to its own at the end. LSE is a
     natural logarithm. How terms are ordered in a sum is not specified.
+
+    `tf32` is stored as f32. Its elements are rounded to tf32 where they are
+    multiplied, P among them; an output of tf32 is not rounded further. f32
+    elements are multiplied as f32.
+
+    8-bit P would flush to zero early and use few of its codes. So with p the
+    probability that has its row's maximum at 1, p * 2^8 is rounded for f8E4M3FN
+    (largest number 448) and p * 2^15 for f8E5M2 (57344), saturating; the factor
+    is taken out again in O. It is not seen in LSE.
+
+    **Scales.** What stands in 8-bit operands is a number divided by a scale of
+    its head. `q_descale`, `k_descale` and `v_descale` are those scales, above 0;
+    any element type may have them.
 
     **Form.** The op is in destination style. On tensors its results are O and,
     if there is an `lse` destination, LSE. On strided memrefs it has no result
@@ -159,6 +176,8 @@ def Flash_AttentionOp : Flash_Op<"attention", [
       rows, a row per batch entry of query unless query is packed, and a static
       page size, a power of two of at least 16.
     - C18: `sinks` has an entry per query head.
+    - C19: `q_descale` is [B, Hq] of query, `k_descale` and `v_descale` are [B,
+      Hkv] of key; there is none of them with cumulative lengths.
 
     **Example.** Grouped causal attention with LSE, on tensors:
 
@@ -176,6 +195,25 @@ def Flash_AttentionOp : Flash_Op<"attention", [
         {causal = #flash.causal<bottom_right>}
         -> tensor<1x32x?x128xbf16>, tensor<1x32x?xf32>
       return %0#0, %0#1 : tensor<1x32x?x128xbf16>, tensor<1x32x?xf32>
+    }
+    ```
+
+    8-bit operands with a scale per head, and a wider output:
+
+    ```mlir
+    func.func @quantised(
+        %q: tensor<1x32x?x128xf8E4M3FN>, %k: tensor<1x8x?x128xf8E4M3FN>,
+        %v: tensor<1x8x?x128xf8E4M3FN>, %qs: tensor<1x32xf32>,
+        %ks: tensor<1x8xf32>, %vs: tensor<1x8xf32>,
+        %o: tensor<1x32x?x128xbf16>) -> tensor<1x32x?x128xbf16> {
+      %0 = flash.attention
+        ins(query = %q, key = %k, value = %v : tensor<1x32x?x128xf8E4M3FN>,
+            tensor<1x8x?x128xf8E4M3FN>, tensor<1x8x?x128xf8E4M3FN>)
+        q_descale(%qs : tensor<1x32xf32>) k_descale(%ks : tensor<1x8xf32>)
+        v_descale(%vs : tensor<1x8xf32>)
+        outs(output = %o : tensor<1x32x?x128xbf16>)
+        -> tensor<1x32x?x128xbf16>
+      return %0 : tensor<1x32x?x128xbf16>
     }
     ```
 
@@ -249,6 +287,13 @@ def Flash_AttentionOp : Flash_Op<"attention", [
         "where O is written, [B, Hq, Sq, Dv] (since 1.0)">:$output,
     Arg<Optional<Flash_Statistics>,
         "where LSE is written, [B, Hq, Sq] (since 1.0)">:$lse,
+    // Behind the destinations: bytecode of before 1.2 has no segments for them.
+    Arg<Optional<Flash_Descale>,
+        "what Q is multiplied by, [B, Hq] (since 1.2)">:$q_descale,
+    Arg<Optional<Flash_Descale>,
+        "what K is multiplied by, [B, Hkv] (since 1.2)">:$k_descale,
+    Arg<Optional<Flash_Descale>,
+        "what V is multiplied by, [B, Hkv] (since 1.2)">:$v_descale,
     OptionalAttr<F32Attr>:$scale,
     OptionalAttr<I64Attr>:$group,
     OptionalAttr<Flash_CausalAttr>:$causal,
@@ -278,6 +323,9 @@ def Flash_AttentionOp : Flash_Op<"attention", [
       | `cu_seqlens_k` `(` $cu_seqlens_k `:` type($cu_seqlens_k) `)`
       | `block_table` `(` $block_table `:` type($block_table) `)`
       | `sinks` `(` $sinks `:` type($sinks) `)`
+      | `q_descale` `(` $q_descale `:` type($q_descale) `)`
+      | `k_descale` `(` $k_descale `:` type($k_descale) `)`
+      | `v_descale` `(` $v_descale `:` type($v_descale) `)`
     )
     `outs` `(` `output` `=` $output (`,` `lse` `=` $lse^)? `:`
            type($output) (`,` type($lse)^)? `)`
@@ -322,6 +370,10 @@ def Flash_AttentionOp : Flash_Op<"attention", [
     ::mlir::ShapedType getOutputType() {
       return ::llvm::cast<::mlir::ShapedType>(getOutput().getType());
     }
+
+    /// The factor that P is multiplied by before it is rounded to 8 bits, as a
+    /// power of two; 0 for other types.
+    static int getProbabilityExponent(::mlir::Type valueElement);
 
     /// Elements of a query or key row (D), and of a value row (Dv).
     int64_t getHeadDim() { return getQueryType().getDimSize(3); }
