@@ -33,19 +33,6 @@ FailureOr<LoadedAttention> loadAttentionFile(MLIRContext *context,
   return result;
 }
 
-namespace {
-
-/// What SPEC can say but no pipeline lowers yet; empty if all of it is lowered.
-std::string findUnlowered(const ::flash::runtime::AttentionSpec &spec) {
-  using ::flash::runtime::DType;
-  if (spec.dtype != DType::F16 && spec.dtype != DType::BF16)
-    return "dtype: " + std::string(name(spec.dtype)) +
-           " is not yet lowered, expected f16 or bf16";
-  return {};
-}
-
-} // namespace
-
 FailureOr<LoadedAttention> loadAttentionSpec(MLIRContext *context,
                                              StringRef text) {
   auto spec = ::flash::runtime::AttentionSpec::parse(
@@ -54,10 +41,6 @@ FailureOr<LoadedAttention> loadAttentionSpec(MLIRContext *context,
     emitError(FileLineColLoc::get(context, "--attention", 1,
                                   spec.error().column.value_or(1)),
               spec.error().message);
-    return failure();
-  }
-  if (std::string unlowered = findUnlowered(*spec); !unlowered.empty()) {
-    emitError(FileLineColLoc::get(context, "--attention", 1, 1), unlowered);
     return failure();
   }
   LoadedAttention result;
