@@ -11,6 +11,8 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -194,7 +196,7 @@ AffineForm MaskReader::regionSymbol(Value value) {
 }
 
 /// True where `value` depends on neither q nor k and may be computed before the
-/// loop: no memory is read, and nothing can trap.
+/// loop: nothing can trap, and what is read are captures.
 bool MaskReader::isUniform(Value value) {
   auto [known, isNew] = uniform.try_emplace(value, false);
   if (!isNew)
@@ -214,8 +216,13 @@ bool MaskReader::isNewUniform(Value value) {
   Operation *op = value.getDefiningOp();
   bool isScalar = isa<AlignmentOp, HeadsOp>(op) ||
                   isa<arith::ArithDialect, math::MathDialect>(op->getDialect());
-  return isScalar && isPure(op) &&
-         llvm::all_of(op->getOperands(),
+  ValueRange indices = op->getOperands();
+  bool isRead = isa<memref::LoadOp, tensor::ExtractOp>(op) &&
+                isa<BlockArgument>(op->getOperand(0));
+  if (isRead)
+    indices = indices.drop_front();
+  return (isRead || (isScalar && isPure(op))) &&
+         llvm::all_of(indices,
                       [&](Value operand) { return isUniform(operand); });
 }
 

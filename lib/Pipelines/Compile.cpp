@@ -144,8 +144,13 @@ FailureOr<CompiledKernel> compileToPTX(ModuleOp module,
   CompiledKernel kernel;
   auto kernels = module.getOps<gpu::GPUModuleOp>();
   gpu::GPUFuncOp function;
+  SmallVector<gpu::GPUFuncOp> before;
   for (gpu::GPUModuleOp kernelModule : kernels)
     for (auto candidate : kernelModule.getOps<gpu::GPUFuncOp>()) {
+      if (candidate->hasAttr("flash_tile.before")) {
+        before.push_back(candidate);
+        continue;
+      }
       if (function)
         return candidate.emitError("expected one attention per module, got a "
                                    "second kernel");
@@ -157,7 +162,7 @@ FailureOr<CompiledKernel> compileToPTX(ModuleOp module,
   // The manifest is read off the tile program, whose signature still has
   // memrefs with roles.
   FailureOr<::flash::runtime::Manifest> manifest =
-      describeKernel(function, *chip, spec);
+      describeKernel(function, before, *chip, spec);
   if (failed(manifest))
     return failure();
   kernel.manifest = std::move(*manifest);

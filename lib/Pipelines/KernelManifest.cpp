@@ -27,6 +27,16 @@ std::optional<DType> toDType(Type type) {
     return DType::E4M3;
   if (isa<Float8E5M2Type>(type))
     return DType::E5M2;
+  if (type.isInteger(1))
+    return DType::Bool;
+  if (type.isInteger(8))
+    return DType::I8;
+  if (type.isInteger(16))
+    return DType::I16;
+  if (type.isInteger(32))
+    return DType::I32;
+  if (type.isInteger(64))
+    return DType::I64;
   return std::nullopt;
 }
 
@@ -36,12 +46,34 @@ StringRef roleOf(gpu::GPUFuncOp function, unsigned argument) {
   return role ? role.getValue() : StringRef();
 }
 
-/// Scalar captures follow the scale in argument order.
+/// Captures follow the scale in argument order, see lowerKernelABI.
 LogicalResult addCapture(gpu::GPUFuncOp function, unsigned argument,
                          Manifest &manifest) {
   Type type = function.getArgument(argument).getType();
+  auto given = function.getArgAttrOfType<StringAttr>(argument,
+                                                     "flash_tile.name");
+  std::string name =
+      given ? given.str() : "argument" + std::to_string(argument);
+  // A name that is taken already gets a number.
+  std::string base = name;
+  for (unsigned number = 2; manifest.find(name); ++number)
+    name = base + "_" + std::to_string(number);
+  if (auto memref = dyn_cast<MemRefType>(type)) {
+    std::optional<DType> dtype = toDType(memref.getElementType());
+    if (!dtype)
+      return function.emitError("capture element type: expected f32, f16, bf16, "
+                                "i1, i8, i16, i32 or i64, got ")
+             << memref.getElementType();
+    std::vector<std::string> shape;
+    for (int64_t size : memref.getShape())
+      shape.push_back(ShapedType::isDynamic(size) ? "?"
+                                                  : std::to_string(size));
+    appendCapture(manifest.parameters, name, *dtype,
+                  unsigned(memref.getRank()), std::move(shape));
+    return success();
+  }
   Parameter parameter;
-  parameter.name = "capture" + std::to_string(argument);
+  parameter.name = name;
   parameter.role = ParameterRole::Capture;
   if (type.isIndex() || type.isInteger(64))
     parameter.kind = ParameterKind::I64;
@@ -81,9 +113,25 @@ std::map<std::string, std::string> describeSchedule(ScheduleAttr schedule) {
       {"split_bands", flag(schedule.getSplitBands())}};
 }
 
+/// Entry, grid, block and shared memory of one kernel.
+FailureOr<KernelLaunch> describeLaunch(gpu::GPUFuncOp function) {
+  auto grid = function->getAttrOfType<ArrayAttr>("flash_tile.grid");
+  auto shared = function->getAttrOfType<IntegerAttr>("flash_tile.shared_bytes");
+  if (!grid || grid.size() != 3 || !shared)
+    return failure();
+  KernelLaunch launch;
+  launch.entry = function.getName().str();
+  for (unsigned i = 0; i < 3; ++i)
+    launch.grid[i] = cast<StringAttr>(grid[i]).str();
+  launch.block[0] = std::to_string((*function.getKnownBlockSize())[0]);
+  launch.dynamicSharedBytes = shared.getInt();
+  return launch;
+}
+
 } // namespace
 
 FailureOr<Manifest> describeKernel(gpu::GPUFuncOp function,
+                                   ArrayRef<gpu::GPUFuncOp> before,
                                    const ::flash::ChipInfo &chip,
                                    StringRef spec) {
   Manifest manifest;
@@ -120,6 +168,21 @@ FailureOr<Manifest> describeKernel(gpu::GPUFuncOp function,
         failed(addCapture(function, i, manifest)))
       return failure();
 
+  auto workspaceBytes =
+      function->getAttrOfType<StringAttr>("flash_tile.workspace_bytes");
+  if (workspaceBytes) {
+    manifest.workspaceBytes = workspaceBytes.str();
+    Parameter workspace;
+    workspace.name = "workspace";
+    for (unsigned number = 2; manifest.find(workspace.name); ++number)
+      workspace.name = "workspace_" + std::to_string(number);
+    workspace.role = ParameterRole::Workspace;
+    workspace.dtype = DType::I32;
+    workspace.rank = 1;
+    workspace.align = workspace.rowAlign = byteWidth(DType::I32);
+    manifest.parameters.push_back(workspace);
+  }
+
   // A positive scale is folded into the exponent, see --flash-to-tile.
   if (auto scale = function->getAttrOfType<FloatAttr>("flash_tile.scale"))
     for (Parameter &parameter : manifest.parameters)
@@ -128,19 +191,30 @@ FailureOr<Manifest> describeKernel(gpu::GPUFuncOp function,
         parameter.positive = parameter.value > 0;
       }
 
-  auto grid = function->getAttrOfType<ArrayAttr>("flash_tile.grid");
-  auto shared = function->getAttrOfType<IntegerAttr>("flash_tile.shared_bytes");
-  auto schedule = function->getAttrOfType<ScheduleAttr>("flash_tile.schedule");
-  if (!grid || grid.size() != 3 || !shared || !schedule)
+  auto schedule =
+      function->getAttrOfType<ScheduleAttr>("flash_tile.schedule");
+  FailureOr<KernelLaunch> own = describeLaunch(function);
+  if (failed(own) || !schedule)
     return function.emitError("manifest: expected flash_tile.grid, "
                               "flash_tile.shared_bytes and "
                               "flash_tile.schedule on the kernel");
-  for (unsigned i = 0; i < 3; ++i)
-    manifest.grid[i] = cast<StringAttr>(grid[i]).str();
-  manifest.block[0] = std::to_string((*function.getKnownBlockSize())[0]);
-  manifest.dynamicSharedBytes = shared.getInt();
+  manifest.grid = own->grid;
+  manifest.block = own->block;
+  manifest.dynamicSharedBytes = own->dynamicSharedBytes;
+  int64_t mostShared = own->dynamicSharedBytes;
+  for (gpu::GPUFuncOp other : before) {
+    FailureOr<KernelLaunch> launch = describeLaunch(other);
+    if (failed(launch))
+      return other.emitError("manifest: expected flash_tile.grid and "
+                             "flash_tile.shared_bytes on the kernel");
+    // Kernels of one op have one signature.
+    for (const Parameter &parameter : manifest.parameters)
+      launch->parameters.push_back(parameter.name);
+    mostShared = std::max(mostShared, launch->dynamicSharedBytes);
+    manifest.before.push_back(std::move(*launch));
+  }
   for (const ::flash::ChipInfo &other : ::flash::kChips)
-    if (other.lowered && manifest.dynamicSharedBytes <= other.sharedPerCTA)
+    if (other.lowered && mostShared <= other.sharedPerCTA)
       manifest.sharedFits.emplace_back(other.name);
   manifest.schedule = describeSchedule(schedule);
   manifest.versions = {{"flash", "0.1.0"}, {"llvm", LLVM_VERSION_STRING}};

@@ -16,10 +16,11 @@ namespace mlir::flash {
 
 /// Describes how to launch `function`, a planned attention kernel (roles,
 /// sizes, grid, schedule and shared memory as attributes; memref arguments
-/// still in place), in the order of the kernel ABI.
+/// still in place), in the order of the kernel ABI. `before` are kernels of the
+/// same signature that are launched first, in order.
 FailureOr<::flash::runtime::Manifest>
-describeKernel(gpu::GPUFuncOp function, const ::flash::ChipInfo &chip,
-               StringRef spec);
+describeKernel(gpu::GPUFuncOp function, ArrayRef<gpu::GPUFuncOp> before,
+               const ::flash::ChipInfo &chip, StringRef spec);
 
 } // namespace mlir::flash
 

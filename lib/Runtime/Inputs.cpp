@@ -364,6 +364,49 @@ Result<StridedArray> flash::runtime::allocateArray(DType dtype,
   return array;
 }
 
+Result<StridedArray> flash::runtime::allocateCapture(DType dtype,
+                                                     std::vector<int64_t> shape,
+                                                     StrideStyle style) {
+  StridedArray array;
+  array.dtype = dtype;
+  int64_t width = byteWidth(dtype);
+  Padding padding = paddingOf(style, std::min<int64_t>(width, 4));
+  // From the innermost dimension out; other orders of storage for two styles.
+  std::vector<size_t> order(shape.size());
+  for (size_t i = 0; i < order.size(); ++i)
+    order[i] = order.size() - 1 - i;
+  if (style == StrideStyle::Transposed)
+    std::reverse(order.begin(), order.end());
+  else if (style == StrideStyle::Innermost && order.size() > 1)
+    std::swap(order[0], order[1]);
+  array.strides.resize(shape.size());
+  int64_t stride = 1;
+  bool overflow = false;
+  for (size_t i = 0; i < order.size(); ++i) {
+    array.strides[order[i]] = stride;
+    overflow |= __builtin_mul_overflow(
+        stride, std::max<int64_t>(shape[order[i]], 1), &stride);
+    // After rows, then after every further dimension.
+    stride += i == 0 ? padding.row : padding.sequence;
+    overflow |= stride > kMaxBytes / width;
+    if (overflow)
+      return Error{"an array of " + sizeText(shape) + " " +
+                   std::string(name(dtype)) + " in " +
+                   std::string(name(style)) + " strides exceeds 4 GiB"};
+  }
+  if (style == StrideStyle::Huge)
+    for (size_t i = 0; i < shape.size(); ++i)
+      if (shape[i] == 1)
+        array.strides[i] = kHugeStride;
+  array.offset = padding.base;
+  array.shape = std::move(shape);
+  array.storage.resize(size_t((array.offset + stride) * width));
+  if (isFloat(dtype))
+    for (int64_t i = 0; i < array.offset + stride; ++i)
+      storeNaN(dtype, array.bytesAt(i));
+  return array;
+}
+
 void flash::runtime::fillNormal(StridedArray &array, uint64_t seed,
                                 uint64_t stream, double factor) {
   uint64_t element = 0;

@@ -76,6 +76,8 @@ private:
       return packSize(parameter);
     case ParameterRole::Stride:
       return packStride(parameter);
+    case ParameterRole::Extent:
+      return packExtent(parameter);
     case ParameterRole::Scale:
       if (parameter.positive && !(arguments.scale > 0))
         return Error{"scale: expected a positive number, which is folded into "
@@ -194,6 +196,17 @@ private:
     return Success{};
   }
 
+  Status packExtent(const Parameter &parameter) {
+    auto it = arguments.buffers.find(parameter.of);
+    if (it == arguments.buffers.end() ||
+        it->second.shape.size() <= parameter.dim)
+      return Error{"buffer " + inQuotes(parameter.of) +
+                   ": expected one with an extent of dimension " +
+                   std::to_string(parameter.dim)};
+    append(it->second.shape[parameter.dim]);
+    return Success{};
+  }
+
   /// Scalars of a .param space lie at multiples of their own size.
   template <typename T> void append(T value) {
     size_t at = (bytes.size() + sizeof(T) - 1) / sizeof(T) * sizeof(T);
@@ -285,15 +298,20 @@ void flash::runtime::appendCapture(std::vector<Parameter> &parameters,
   pointer.align = pointer.rowAlign = byteWidth(dtype);
   pointer.shape = std::move(shape);
   parameters.push_back(pointer);
-  for (unsigned dim = 0; dim < rank; ++dim) {
-    Parameter stride;
-    stride.name = name + "_stride_" + std::to_string(dim);
-    stride.kind = ParameterKind::I64;
-    stride.role = ParameterRole::Stride;
-    stride.of = name;
-    stride.dim = dim;
-    parameters.push_back(stride);
-  }
+  auto addNumber = [&](ParameterRole role, const char *what, unsigned dim) {
+    Parameter number;
+    number.name = name + what + std::to_string(dim);
+    number.kind = ParameterKind::I64;
+    number.role = role;
+    number.of = name;
+    number.dim = dim;
+    parameters.push_back(number);
+  };
+  for (unsigned dim = 0; dim < rank; ++dim)
+    addNumber(ParameterRole::Stride, "_stride_", dim);
+  for (unsigned dim = 0; dim < pointer.shape.size(); ++dim)
+    if (pointer.shape[dim] == "?")
+      addNumber(ParameterRole::Extent, "_extent_", dim);
 }
 
 Result<LaunchShape>

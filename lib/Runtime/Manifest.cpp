@@ -22,9 +22,9 @@ namespace {
 
 constexpr std::string_view kKinds[] = {"pointer", "i32", "i64", "f32"};
 constexpr std::string_view kRoles[] = {
-    "query",     "key",       "value",    "output", "lse",
-    "capture",   "workspace", "size",     "stride", "scale",
-    "q_descale", "k_descale", "v_descale"};
+    "query",     "key",       "value",    "output", "lse",    "capture",
+    "workspace", "size",      "stride",   "extent", "scale",  "q_descale",
+    "k_descale", "v_descale"};
 constexpr unsigned kMaxRank = 64;
 /// Shared memory of one CTA stays far below this on every chip.
 constexpr int64_t kMaxSharedBytes = 1 << 20;
@@ -43,6 +43,7 @@ ParameterKind kindOf(ParameterRole role) {
   case ParameterRole::Size:
     return ParameterKind::I32;
   case ParameterRole::Stride:
+  case ParameterRole::Extent:
     return ParameterKind::I64;
   case ParameterRole::Scale:
     return ParameterKind::F32;
@@ -55,6 +56,11 @@ void putLaunchShape(Json &json, const KernelLaunch &launch) {
   json["grid"] = launch.grid;
   json["block"] = launch.block;
   json["cluster"] = launch.cluster;
+}
+
+/// Roles of numbers that belong to one dimension of a pointer.
+bool isOfDimension(ParameterRole role) {
+  return role == ParameterRole::Stride || role == ParameterRole::Extent;
 }
 
 Json toJsonValue(const Parameter &parameter) {
@@ -71,7 +77,7 @@ Json toJsonValue(const Parameter &parameter) {
     if (!parameter.shape.empty())
       json["shape"] = parameter.shape;
   }
-  if (parameter.role == ParameterRole::Stride) {
+  if (isOfDimension(parameter.role)) {
     json["of"] = parameter.of;
     json["dim"] = parameter.dim;
   }
@@ -246,8 +252,8 @@ Result<Parameter> parseParameter(const Json &json, const std::string &where) {
   if (!role)
     return Error{where +
                  ": role: expected one of query, key, value, output, "
-                 "lse, capture, workspace, size, stride, scale, q_descale, "
-                 "k_descale, v_descale, got '" +
+                 "lse, capture, workspace, size, stride, extent, scale, "
+                 "q_descale, k_descale, v_descale, got '" +
                  roleText + "'"};
   if (*role != ParameterRole::Capture && kindOf(*role) != *kind)
     return Error{where + ": kind: expected " +
@@ -276,7 +282,7 @@ Result<Parameter> parseParameter(const Json &json, const std::string &where) {
       if (extent != "?")
         reader.verify("shape", extent);
   }
-  if (*role == ParameterRole::Stride) {
+  if (isOfDimension(*role)) {
     parameter.of = reader.text("of");
     parameter.dim = unsigned(reader.integer("dim", 0, kMaxRank - 1));
   }
@@ -315,14 +321,14 @@ Result<KernelLaunch> parseLaunch(const Json &json, const std::string &where) {
   return launch;
 }
 
-/// Names are unique and strides belong to a pointer's dimension.
+/// Names are unique, strides and extents belong to a pointer's dimension.
 Status verifyParameters(const Manifest &manifest) {
   std::set<std::string_view> names;
   for (const Parameter &parameter : manifest.parameters) {
     std::string where = "manifest parameter '" + parameter.name + "'";
     if (!names.insert(parameter.name).second)
       return Error{where + ": expected a unique name"};
-    if (parameter.role != ParameterRole::Stride)
+    if (!isOfDimension(parameter.role))
       continue;
     const Parameter *of = manifest.find(parameter.of);
     if (!of || of->kind != ParameterKind::Pointer)

@@ -374,6 +374,11 @@ LogicalResult Reader::readArguments() {
   for (auto [value, capture] : llvm::zip(op.getCaptures(), input.captures))
     if (!capture.constant && failed(bind("capture", value, capture.name)))
       return failure();
+  // What the kernel's manifest calls the captures.
+  for (auto [i, name] : llvm::enumerate(input.arguments))
+    if (!name.empty())
+      input.function.setArgAttr(i, "flash.name",
+                                StringAttr::get(op.getContext(), name));
   for (auto [i, name] : llvm::enumerate(input.arguments))
     if (name.empty())
       return input.function.emitError()

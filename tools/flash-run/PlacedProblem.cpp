@@ -70,7 +70,9 @@ Result<PlacedProblem> PlacedProblem::place(const Problem &problem,
       arguments.workspace = *address;
     }
     bool isCapture = parameter.role == ParameterRole::Capture;
-    if (isCapture) {
+    // By name where the kernel has it, else by order.
+    if (isCapture &&
+        std::find(captures.begin(), captures.end(), name) == captures.end()) {
       if (nextCapture == captures.size())
         return Error{"parameter '" + name +
                      "': expected as many captures as the op has"};

@@ -145,9 +145,11 @@ Result<StridedArray> makeCapture(const CaptureInput &capture, size_t index,
       return Error{"capture '" + capture.name +
                    "': expected --input=" + capture.name +
                    "=FILE.npy (only floats of static shape have a default)"};
-    StridedArray array = StridedArray::contiguous(capture.dtype, shape);
+    Result<StridedArray> array =
+        allocateCapture(capture.dtype, shape, options.inputs.strides);
     // Streams 0 to 2 are q, k and v.
-    fillNormal(array, options.inputs.seed, 16 + index);
+    if (array)
+      fillNormal(*array, options.inputs.seed, 16 + index);
     return array;
   }
   Result<StridedArray> read = readNpy(file->second);
@@ -160,8 +162,11 @@ Result<StridedArray> makeCapture(const CaptureInput &capture, size_t index,
   for (size_t dim = 0; dim < shape.size(); ++dim)
     if (mlir::ShapedType::isDynamic(shape[dim]))
       shape[dim] = read->shape[dim];
-  StridedArray array = StridedArray::contiguous(capture.dtype, shape);
-  if (Status status = assignArray(array, *read, capture.name); !status)
+  Result<StridedArray> array =
+      allocateCapture(capture.dtype, shape, options.inputs.strides);
+  if (!array)
+    return array;
+  if (Status status = assignArray(*array, *read, capture.name); !status)
     return Error{"--input: " + status.error().message};
   return array;
 }

@@ -13,6 +13,7 @@
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -66,10 +67,14 @@ private:
   /// Appends a step that computes `compute(i, inputs...)` for each key.
   template <typename T, typename Compute>
   void addStep(Operation &op, Compute compute) {
+    addStep<T>(op.getResult(0), op.getOperands(), compute);
+  }
+  template <typename T, typename Compute>
+  void addStep(Value computed, ValueRange operands, Compute compute) {
     SmallVector<size_t> inputs;
-    for (Value operand : op.getOperands())
+    for (Value operand : operands)
       inputs.push_back(slot(operand));
-    size_t output = newSlot(op.getResult(0));
+    size_t output = newSlot(computed);
     program.steps.push_back(
         [inputs, output, compute](std::vector<RowValue> &all, size_t count) {
           RowValue &result = all[output];
@@ -140,12 +145,14 @@ private:
   LogicalResult translateRealArith(Operation &op);
   LogicalResult translateMath(Operation &op);
   LogicalResult translateCast(Operation &op);
-  LogicalResult translateSelect(arith::SelectOp op);
+  LogicalResult translateIf(scf::IfOp op);
+  void addSelect(Value result, ValueRange operands);
   LogicalResult translateLoad(Operation &op, Value from, ValueRange indices);
   void translateScalarCapture(Value argument, const StridedArray &array);
   LogicalResult refuse(Operation &op) {
     return op.emitError("the float64 reference does not evaluate '")
-           << op.getName() << "': expected arith, math or loads of captures";
+           << op.getName()
+           << "': expected arith, math, scf.if or loads of captures";
   }
 
   Region &region;
@@ -157,7 +164,26 @@ private:
 
 } // namespace mlir::flash
 
+/// Both branches are evaluated: nothing in them is undefined here.
+LogicalResult RegionTranslator::translateIf(scf::IfOp op) {
+  for (Region &branch : op->getRegions())
+    for (Operation &nested : branch.getOps())
+      if (!nested.hasTrait<OpTrait::IsTerminator>() &&
+          failed(translate(nested)))
+        return failure();
+  for (auto [result, left, right] :
+       llvm::zip(op.getResults(), op.thenYield().getOperands(),
+                 op.elseYield().getOperands()))
+    addSelect(result, ValueRange{op.getCondition(), left, right});
+  return success();
+}
+
 LogicalResult RegionTranslator::translate(Operation &op) {
+  if (auto branch = dyn_cast<scf::IfOp>(op)) {
+    if (branch.getNumResults() == 0)
+      return success();
+    return translateIf(branch);
+  }
   // Vectors and the like are no scalars of a score.
   for (Type type : op.getResultTypes())
     if (!type.isIntOrIndexOrFloat() ||
@@ -171,7 +197,10 @@ LogicalResult RegionTranslator::translate(Operation &op) {
       .Case([&](arith::ConstantOp constantOp) {
         return translateConstant(constantOp);
       })
-      .Case([&](arith::SelectOp select) { return translateSelect(select); })
+      .Case([&](arith::SelectOp select) {
+        addSelect(select.getResult(), select->getOperands());
+        return success();
+      })
       .Case([&](tensor::ExtractOp load) {
         return translateLoad(op, load.getTensor(), load.getIndices());
       })
@@ -427,17 +456,20 @@ LogicalResult RegionTranslator::translateCast(Operation &op) {
   return refuse(op);
 }
 
-LogicalResult RegionTranslator::translateSelect(arith::SelectOp op) {
-  if (isa<FloatType>(op.getType())) {
-    addStep<double>(*op, [](const Rows &rows, const Inputs &in, size_t i) {
-      return rows[in[rows[in[0]].integerAt(i) ? 1 : 2]].realAt(i);
-    });
-    return success();
-  }
-  addStep<int64_t>(*op, [](const Rows &rows, const Inputs &in, size_t i) {
-    return rows[in[rows[in[0]].integerAt(i) ? 1 : 2]].integerAt(i);
-  });
-  return success();
+/// `operands`: the condition and both values.
+void RegionTranslator::addSelect(Value result, ValueRange operands) {
+  if (isa<FloatType>(result.getType()))
+    addStep<double>(result, operands,
+                    [](const Rows &rows, const Inputs &in, size_t i) {
+                      size_t from = rows[in[0]].integerAt(i) ? in[1] : in[2];
+                      return rows[from].realAt(i);
+                    });
+  else
+    addStep<int64_t>(result, operands,
+                     [](const Rows &rows, const Inputs &in, size_t i) {
+                       size_t from = rows[in[0]].integerAt(i) ? in[1] : in[2];
+                       return rows[from].integerAt(i);
+                     });
 }
 
 LogicalResult RegionTranslator::translateLoad(Operation &op, Value from,

@@ -38,15 +38,26 @@ def FlashToTile : Pass<"flash-to-tile", "::mlir::ModuleOp"> {
     is done in 64 bits per element. Without a score region, and with a positive
     scale, scale and log2(e) are folded into one factor of the exponent.
 
+    Reads of captured arrays become `flash_tile.lookup` and
+    `flash_tile.gather_elements`, which touch only what exists; `scf.if` becomes
+    a select. Captured memrefs are arguments behind the scale, named by the
+    `flash.name` of the function's argument where it has one.
+
     A mask that grows with q starts its last rows first.
+
+    Where the mask is not all affine, a second kernel, `NAME_block_map`, with the
+    same arguments and `flash_tile.before = "NAME"`, comes in front of the first:
+    it evaluates the mask on every tile that the affine part leaves and writes
+    the numbers of the live ones into the workspace, an argument that both have
+    then, of `flash_tile.workspace_bytes` bytes (an expression). A remark says
+    so.
 
     Needs: one `flash.attention` per function, on memref arguments, its
     modifiers expanded (`--flash-expand-modifiers`), its schedule set
     (`--flash-select-schedule`). Leaves: a kernel for
     `--flash-tile-stage-buffers`; functions without attention as they are.
     Remarks on what the mask analysis left out. Refuses, with an error: cumulative
-    lengths, block tables, sinks and reads of captured arrays in a region ("not
-    yet lowered"); element types other than f16 and bf16; head dims above 256 or
+    lengths, block tables and sinks ("not yet lowered"); element types other than f16 and bf16; head dims above 256 or
     no multiple of 8; operands that are no function arguments, except scalars
     computed from them; functions with results.
   }];

@@ -108,6 +108,11 @@ Result<StridedArray> allocateArray(DType dtype, std::vector<int64_t> shape,
                                    Layout layout, StrideStyle style,
                                    bool poisonTail);
 
+/// A captured array of any rank in the given style; what is no logical element
+/// is NaN (0 where the type has none).
+Result<StridedArray> allocateCapture(DType dtype, std::vector<int64_t> shape,
+                                     StrideStyle style);
+
 /// Fills the logical elements with N(0, 1) * factor. Element number i in
 /// row-major order depends on (seed, stream, i) alone.
 void fillNormal(StridedArray &array, uint64_t seed, uint64_t stream,

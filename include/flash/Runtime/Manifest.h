@@ -22,9 +22,9 @@
 //     role                 pointer: "query" "key" "value" "output" "lse"
 //                          "capture" "workspace" "q_descale" "k_descale"
 //                          "v_descale" (f32, what each head of q, k or v is
-//                          multiplied by: [b, hq] or [b, hkv]); i32: "size"; i64: "stride";
-//                          f32: "scale"; a capture may also be a scalar of any
-//                          kind
+//                          multiplied by: [b, hq] or [b, hkv]); i32: "size";
+//                          i64: "stride" "extent"; f32: "scale"; a capture may
+//                          also be a scalar of any kind
 //     dtype, rank          pointers only
 //     align                pointers only: bytes the base is a multiple of
 //     row_align            pointers only: bytes that every stride except the
@@ -33,7 +33,8 @@
 //     shape                pointers, may be absent: per dimension the extent
 //                          it must have, an expression of the sizes, or "?"
 //                          where any will do
-//     of, dim              strides only: name of the pointer, dimension
+//     of, dim              strides and extents only: name of the pointer,
+//                          dimension
 //     value                scale only: what the problem was compiled with
 //     positive             scale only: a launch must pass a value above 0 (it
 //                          is folded into the exponent of the softmax)
@@ -60,9 +61,10 @@
 // Order of parameters, by contract: pointers q, k, v, o (, lse) (, q_descale,
 // k_descale, v_descale: all three for 8-bit SPECs), then i32 sizes b, hq, hkv,
 // sq, sk, then i64 strides in elements (q, k, v, o by b, h, s, d; lse by b, h,
-// s; descales by b, h), then f32 scale, then captures: per capture its pointer and
-// its strides. All are parameters even where the kernel is compiled for fixed
-// values; a launcher must then pass those.
+// s; descales by b, h), then f32 scale, then captures: per capture its pointer,
+// its strides and the extents of those dimensions that its shape leaves open.
+// All are parameters even where the kernel is compiled for fixed values; a
+// launcher must then pass those.
 //
 //===----------------------------------------------------------------------===//
 
@@ -93,6 +95,7 @@ enum class ParameterRole : uint8_t {
   Workspace,
   Size,
   Stride,
+  Extent,
   Scale,
   QueryDescale,
   KeyDescale,
@@ -179,8 +182,8 @@ std::vector<Parameter> attentionParameters(DType dtype, DType outDType,
                                            std::span<const ParameterRole>
                                                descales = {});
 
-/// Appends a captured tensor's pointer and strides. `shape` as in the format
-/// above, empty for any.
+/// Appends a captured tensor's pointer, strides and open extents. `shape` as in
+/// the format above; empty: any, and the kernel takes no extents.
 void appendCapture(std::vector<Parameter> &parameters, std::string name,
                    DType dtype, unsigned rank,
                    std::vector<std::string> shape = {});

@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "flash/Conversion/FlashToTile.h"
-#include "ForwardKernel.h"
+
+#include "BlockMap.h"
 
 #include "flash/Conversion/Passes.h"
 #include "flash/Dialect/Flash/IR/Flash.h"
@@ -139,14 +140,19 @@ public:
   KernelSignature(OpBuilder &builder, AttentionOp op, func::FuncOp function)
       : builder(builder), op(op), function(function) {}
 
-  LogicalResult build();
-  gpu::GPUFuncOp getKernel() { return kernel; }
-  /// The operands of the body, for a builder in the kernel's entry block.
+  /// Collects the arguments; with a workspace, it comes last.
+  LogicalResult collect(bool hasWorkspace);
+  /// Creates a kernel with these arguments. `grid` holds expressions.
+  gpu::GPUFuncOp create(StringRef name, ArrayRef<std::string> grid);
+  /// The operands of the body of the kernel created last, for a builder in its
+  /// entry block.
   ForwardOperands getOperands(OpBuilder &body);
 
 private:
   /// `source`: the function's value that the argument stands for, if any.
   void add(Value source, Type type, StringRef role, ArrayRef<StringRef> dims);
+  StringAttr getCaptureName(unsigned argument);
+  LogicalResult addCapture(StringRef role, Value value);
   /// Adds the scalar arguments of the function that `value` is computed from.
   LogicalResult addScalar(StringRef role, Value value);
   Value getScalar(OpBuilder &body, Value value);
@@ -165,6 +171,7 @@ private:
   unsigned scale = 0;
   /// Numbers of the arguments that hold the scales of heads, by role.
   llvm::StringMap<unsigned> headScales;
+  std::optional<unsigned> workspace;
   IRMapping mapping;
 };
 
@@ -184,8 +191,20 @@ void KernelSignature::add(Value source, Type type, StringRef role,
   if (source)
     (isa<MemRefType>(type) ? memrefs : scalars)
         .try_emplace(source, types.size());
+  if (auto argument = dyn_cast_if_present<BlockArgument>(source);
+      argument && role == "capture")
+    named.push_back(builder.getNamedAttr(
+        "flash_tile.name", getCaptureName(argument.getArgNumber())));
   types.push_back(type);
   attributes.push_back(builder.getDictionaryAttr(named));
+}
+
+/// What launchers call the parameter of a capture: the name that the function
+/// gives its argument, or one made of the argument's number.
+StringAttr KernelSignature::getCaptureName(unsigned argument) {
+  if (auto name = function.getArgAttrOfType<StringAttr>(argument, "flash.name"))
+    return name;
+  return builder.getStringAttr("argument" + Twine(argument));
 }
 
 /// The type that a scalar has in the ABI, or null: indices are passed as i64.
@@ -230,7 +249,30 @@ LogicalResult KernelSignature::addScalar(StringRef role, Value value) {
   return success();
 }
 
-LogicalResult KernelSignature::build() {
+LogicalResult KernelSignature::addCapture(StringRef role, Value value) {
+  auto type = dyn_cast<MemRefType>(value.getType());
+  if (!type)
+    return addScalar(role, value);
+  if (!isa<BlockArgument>(value))
+    return op.emitOpError()
+           << role << ": expected an argument of the function, got the result "
+           << "of '" << value.getDefiningOp()->getName() << "'";
+  Type element = type.getElementType();
+  bool isInteger =
+      llvm::any_of(ArrayRef<unsigned>{1, 8, 16, 32, 64}, [&](unsigned width) {
+        return element.isSignlessInteger(width);
+      });
+  if (!isInteger && !element.isF32() && !element.isF16() && !element.isBF16())
+    return op.emitOpError() << role
+                            << " element type: expected f32, f16, bf16, i1, "
+                               "i8, i16, i32 or i64, got "
+                            << element;
+  if (!memrefs.contains(value))
+    add(value, type, "capture", {});
+  return success();
+}
+
+LogicalResult KernelSignature::collect(bool hasWorkspace) {
   add(op.getQuery(), op.getQuery().getType(), "q", {"b", "hq", "sq", "d"});
   add(op.getKey(), op.getKey().getType(), "k", {"b", "hkv", "sk", "d"});
   add(op.getValue(), op.getValue().getType(), "v", {"b", "hkv", "sk", "dv"});
@@ -249,8 +291,7 @@ LogicalResult KernelSignature::build() {
   scale = types.size();
   add(Value(), builder.getF32Type(), "scale", {});
   for (auto [number, capture] : llvm::enumerate(op.getCaptures()))
-    if (!isa<MemRefType>(capture.getType()) &&
-        failed(addScalar(("capture " + Twine(number)).str(), capture)))
+    if (failed(addCapture(("capture " + Twine(number)).str(), capture)))
       return failure();
   for (auto [role, value] :
        {std::pair<StringRef, Value>{"offset_b", op.getOffsetB()},
@@ -262,15 +303,23 @@ LogicalResult KernelSignature::build() {
     if (failed(addScalar(role, value)))
       return failure();
 
+  if (hasWorkspace) {
+    workspace = types.size();
+    add(Value(), MemRefType::get({ShapedType::kDynamic}, builder.getI32Type()),
+        "workspace", {});
+  }
+  return success();
+}
+
+gpu::GPUFuncOp KernelSignature::create(StringRef name,
+                                       ArrayRef<std::string> grid) {
+  mapping.clear();
   kernel = gpu::GPUFuncOp::create(
-      builder, function.getLoc(), function.getName(),
+      builder, function.getLoc(), name,
       FunctionType::get(builder.getContext(), types, {}));
   for (auto [number, dictionary] : llvm::enumerate(attributes))
     kernel.setArgAttrs(number, dictionary);
   ScheduleAttr schedule = op.getScheduleAttr();
-  std::string rows = "ceildiv(sq, " + std::to_string(schedule.getTileQ()) + ")";
-  if (int64_t slices = getNumValueSlices(op); slices > 1)
-    rows += " * " + std::to_string(slices);
   kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(),
                   builder.getUnitAttr());
   kernel.setKnownBlockSizeAttr(builder.getDenseI32ArrayAttr(
@@ -279,11 +328,11 @@ LogicalResult KernelSignature::build() {
     kernel->setAttr(("flash_tile." + name).str(), value);
   };
   set("sizes", strings({"b", "hq", "hkv", "sq", "sk"}));
-  set("grid", strings({rows, "hq", "b"}));
+  set("grid", strings(llvm::to_vector_of<StringRef>(grid)));
   set("scale", builder.getF32FloatAttr(op.getScaleOrDefault()));
   set("group", builder.getI64IntegerAttr(op.getGroupSize()));
   set("schedule", schedule);
-  return success();
+  return kernel;
 }
 
 Value KernelSignature::getScalar(OpBuilder &body, Value value) {
@@ -326,15 +375,18 @@ ForwardOperands KernelSignature::getOperands(OpBuilder &body) {
     if (auto found = headScales.find(role); found != headScales.end())
       *operand = kernel.getArgument(found->second);
   for (Value capture : op.getCaptures())
-    operands.captures.push_back(isa<MemRefType>(capture.getType())
-                                    ? Value()
-                                    : getScalar(body, capture));
+    operands.captures.push_back(
+        isa<MemRefType>(capture.getType())
+            ? Value(kernel.getArgument(memrefs.lookup(capture)))
+            : getScalar(body, capture));
   operands.offsetB = getScalar(body, op.getOffsetB());
   operands.offsetH = getScalar(body, op.getOffsetH());
   operands.offsetQ = getScalar(body, op.getOffsetQ());
   operands.offsetK = getScalar(body, op.getOffsetK());
   operands.alignment = getScalar(body, op.getAlignment());
   operands.heads = getScalar(body, op.getHeads());
+  if (workspace)
+    operands.workspace = kernel.getArgument(*workspace);
   return operands;
 }
 
@@ -385,18 +437,62 @@ FailureOr<gpu::GPUFuncOp> mlir::flash::buildTileKernel(OpBuilder &builder,
              << "'" << other.getName() << "' beside flash.attention: expected "
              << "ops free of side effects only";
 
+  MaskRanges ranges = analyzeMask(op.getMask(), getMaskTiling(op));
+  for (const auto &[loc, text] : ranges.remarks)
+    emitRemark(loc) << text;
+  bool isMapped = needsBlockMap(op, ranges);
+
   OpBuilder::InsertionGuard guard(builder);
   KernelSignature signature(builder, op, function);
-  if (failed(signature.build()))
+  if (failed(signature.collect(isMapped)))
     return failure();
-  gpu::GPUFuncOp kernel = signature.getKernel();
-  builder.setInsertionPointToEnd(&kernel.getBody().front());
-  ForwardOperands operands = signature.getOperands(builder);
-  if (failed(buildForwardKernel(builder, op, operands))) {
-    kernel.erase();
+  auto build =
+      [&](StringRef name, ArrayRef<std::string> grid,
+          llvm::function_ref<LogicalResult(const ForwardOperands &)> body)
+      -> gpu::GPUFuncOp {
+    OpBuilder::InsertionGuard guard(builder);
+    gpu::GPUFuncOp kernel = signature.create(name, grid);
+    builder.setInsertionPointToEnd(&kernel.getBody().front());
+    if (failed(body(signature.getOperands(builder)))) {
+      kernel.erase();
+      return nullptr;
+    }
+    tidy(kernel);
+    return kernel;
+  };
+
+  std::string name = function.getName().str();
+  gpu::GPUFuncOp mapKernel;
+  if (isMapped) {
+    BlockMap map(op);
+    std::string mapName = name + "_block_map";
+    emitRemark(op.getMask().front().getTerminator()->getLoc())
+        << "mask: its live tiles are found at run time, by the kernel '"
+        << mapName << "' in front of '" << name << "'";
+    mapKernel =
+        build(mapName, map.getGrid(), [&](const ForwardOperands &operands) {
+          return buildBlockMapKernel(builder, op, ranges, operands);
+        });
+    if (!mapKernel)
+      return failure();
+    mapKernel->setAttr("flash_tile.before", builder.getStringAttr(name));
+  }
+  std::string rows =
+      "ceildiv(sq, " + std::to_string(op.getScheduleAttr().getTileQ()) + ")";
+  if (int64_t slices = getNumValueSlices(op); slices > 1)
+    rows += " * " + std::to_string(slices);
+  gpu::GPUFuncOp kernel =
+      build(name, {rows, "hq", "b"}, [&](const ForwardOperands &operands) {
+        return buildForwardKernel(builder, op, ranges, operands);
+      });
+  if (!kernel) {
+    if (mapKernel)
+      mapKernel.erase();
     return failure();
   }
-  tidy(kernel);
+  if (isMapped)
+    kernel->setAttr("flash_tile.workspace_bytes",
+                    builder.getStringAttr(BlockMap(op).getBytes()));
   return kernel;
 }
 

@@ -38,8 +38,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ForwardKernel.h"
-#include "KernelFrame.h"
-#include "KeyTiles.h"
+#include "BlockMap.h"
 
 #include "flash/Dialect/FlashTile/IR/FlashTile.h"
 
@@ -67,12 +66,13 @@ struct SoftmaxState {
 class ForwardKernelBuilder {
 public:
   ForwardKernelBuilder(OpBuilder &outer, AttentionOp op,
+                       const MaskRanges &ranges,
                        const ForwardOperands &operands)
       : b(op.getLoc(), outer), op(op), operands(operands),
         schedule(op.getScheduleAttr()), tileQ(schedule.getTileQ()),
         tileK(schedule.getTileK()),
         tileV(op.getValueDim() / getNumValueSlices(op)), f32(b.getF32Type()),
-        frame(b, op, operands) {
+        frame(b, op, operands), ranges(ranges) {
     natural = op.hasScoreRegion() || op.getScaleOrDefault() <= 0.0f ||
               !schedule.getFoldScale();
     probabilityExponent =
@@ -172,7 +172,7 @@ private:
   int probabilityExponent;
 
   KernelFrame frame;
-  MaskRanges ranges;
+  const MaskRanges &ranges;
   std::unique_ptr<KeyTiles> tiles;
   /// c of the folded form, log2(e) of the natural one; on a tile and on a row.
   Value factorTile, factorRow;
@@ -189,13 +189,16 @@ private:
 //===----------------------------------------------------------------------===//
 
 void ForwardKernelBuilder::buildPrologue() {
-  ranges = analyzeMask(op.getMask(), frame.getTiling());
-  for (const auto &[loc, text] : ranges.remarks)
-    emitRemark(loc) << text;
-  frame.build(/*longestFirst=*/ranges.growsWithQuery(), getNumValueSlices(op));
-  tiles = std::make_unique<AnalyzedKeyTiles>(
-      b, ranges,
-      [&](const MaskSymbol &symbol) { return frame.getSymbol(symbol); });
+  bool isMapped = static_cast<bool>(operands.workspace);
+  frame.build(/*longestFirst=*/!isMapped && ranges.growsWithQuery(),
+              getNumValueSlices(op));
+  if (isMapped)
+    tiles = std::make_unique<MappedKeyTiles>(b, BlockMap(op), frame,
+                                             operands.workspace);
+  else
+    tiles = std::make_unique<AnalyzedKeyTiles>(
+        b, ranges,
+        [&](const MaskSymbol &symbol) { return frame.getSymbol(symbol); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -378,6 +381,7 @@ LogicalResult ForwardKernelBuilder::buildLoop() {
     return failure();
   scf::YieldOp::create(b,
                        ValueRange{next->accumulator, next->maximum, next->sum});
+  hoistReads(loop);
   result = {loop.getResult(0), loop.getResult(1), loop.getResult(2)};
   return success();
 }
@@ -521,6 +525,7 @@ int64_t mlir::flash::getNumValueSlices(AttentionOp op) {
 
 LogicalResult mlir::flash::buildForwardKernel(OpBuilder &builder,
                                               AttentionOp op,
+                                              const MaskRanges &ranges,
                                               const ForwardOperands &operands) {
-  return ForwardKernelBuilder(builder, op, operands).build();
+  return ForwardKernelBuilder(builder, op, ranges, operands).build();
 }

@@ -8,6 +8,7 @@
 #ifndef FLASH_LIB_CONVERSION_FLASHTOTILE_FORWARDKERNEL_H
 #define FLASH_LIB_CONVERSION_FLASHTOTILE_FORWARDKERNEL_H
 
+#include "flash/Analysis/MaskAnalysis.h"
 #include "flash/Dialect/Flash/IR/Flash.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -24,7 +25,9 @@ struct ForwardOperands {
   Value queryScale, keyScale, valueScale;
   Value offsetB, offsetH, offsetQ, offsetK;
   Value alignment, heads;
-  /// One per capture of the op; null for captured arrays.
+  /// The block map, a memref<?xi32>; null where the mask needs none.
+  Value workspace;
+  /// One per capture of the op.
   SmallVector<Value> captures;
 };
 
@@ -32,9 +35,11 @@ struct ForwardOperands {
 int64_t getNumValueSlices(AttentionOp op);
 
 /// Writes the body of `kernel`'s entry block, up to and with gpu.return, for
-/// `op`, whose modifiers are expanded and whose schedule is set. Fails with a
-/// diagnostic where a region has no form on tiles.
+/// `op`, whose modifiers are expanded and whose schedule is set. Visits the key
+/// tiles of `ranges` or, with a workspace, those of the block map in it. Fails
+/// with a diagnostic where a region has no form on tiles.
 LogicalResult buildForwardKernel(OpBuilder &builder, AttentionOp op,
+                                 const MaskRanges &ranges,
                                  const ForwardOperands &operands);
 
 } // namespace mlir::flash

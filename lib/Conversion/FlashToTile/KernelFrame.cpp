@@ -7,6 +7,8 @@
 
 #include "KernelFrame.h"
 
+#include "flash/Dialect/FlashTile/IR/FlashTile.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
@@ -35,17 +37,16 @@ static std::optional<int64_t> staticSize(ShapedType type, int64_t dim) {
   return type.getDimSize(dim);
 }
 
-MaskTiling KernelFrame::getTiling() const {
-  AttentionOp attention = op;
+MaskTiling mlir::flash::getMaskTiling(AttentionOp op) {
   MaskTiling tiling;
-  tiling.tileQ = tileQ;
-  tiling.tileK = tileK;
-  tiling.queries = staticSize(attention.getQueryType(), 2);
-  tiling.keys = staticSize(attention.getKeyType(), 2);
-  tiling.alignment = attention.getStaticAlignment();
-  tiling.ownAlignment = static_cast<bool>(operands.alignment);
-  tiling.offsetQ = static_cast<bool>(operands.offsetQ);
-  tiling.offsetK = static_cast<bool>(operands.offsetK);
+  tiling.tileQ = op.getScheduleAttr().getTileQ();
+  tiling.tileK = op.getScheduleAttr().getTileK();
+  tiling.queries = staticSize(op.getQueryType(), 2);
+  tiling.keys = staticSize(op.getKeyType(), 2);
+  tiling.alignment = op.getStaticAlignment();
+  tiling.ownAlignment = static_cast<bool>(op.getAlignment());
+  tiling.offsetQ = static_cast<bool>(op.getOffsetQ());
+  tiling.offsetK = static_cast<bool>(op.getOffsetK());
   return tiling;
 }
 
@@ -62,17 +63,18 @@ void KernelFrame::build(bool longestFirst, int64_t slices) {
   }
   head = gpu::BlockIdOp::create(b, gpu::Dimension::y);
   batch = gpu::BlockIdOp::create(b, gpu::Dimension::z);
+  queryHeads = size(operands.query, 1);
   queries = size(operands.query, 2);
   keys = size(operands.key, 2);
 
-  Value queryTileNumber = block;
+  queryTile = block;
   if (longestFirst) {
     // The CTAs that start last should be the short ones.
     Value count = b.createOrFold<arith::CeilDivSIOp>(queries, index(tileQ));
     Value last = b.createOrFold<arith::SubIOp>(count, index(1));
-    queryTileNumber = arith::SubIOp::create(b, last, block);
+    queryTile = arith::SubIOp::create(b, last, block);
   }
-  firstQuery = arith::MulIOp::create(b, queryTileNumber, index(tileQ));
+  firstQuery = arith::MulIOp::create(b, queryTile, index(tileQ));
   int64_t group = op.getGroupSize();
   keyHead = group == 1
                 ? head
@@ -84,7 +86,7 @@ void KernelFrame::build(bool longestFirst, int64_t slices) {
     alignment = operands.alignment
                     ? operands.alignment
                     : b.createOrFold<arith::SubIOp>(keys, queries);
-  heads = operands.heads ? operands.heads : size(operands.query, 1);
+  heads = operands.heads ? operands.heads : queryHeads;
   mapUniforms();
 }
 
@@ -146,12 +148,21 @@ TileValue KernelFrame::absoluteIndex(Value local, Value offset) {
   return value;
 }
 
+/// Reads are for queries and keys that exist.
+void KernelFrame::setLimits(TileInliner &inliner, Value firstKey) {
+  if (operands.captures.empty())
+    return;
+  inliner.setLimits(b.createOrFold<arith::SubIOp>(queries, firstQuery),
+                    b.createOrFold<arith::SubIOp>(keys, firstKey));
+}
+
 FailureOr<Value> KernelFrame::buildScore(Value scores, Value firstKey) {
   if (!op.hasScoreRegion())
     return scores;
   TileInliner inliner(b, *uniforms, "score", tileQ, tileK,
                       absoluteIndex(firstQuery, operands.offsetQ),
                       absoluteIndex(firstKey, operands.offsetK));
+  setLimits(inliner, firstKey);
   return inliner.inlineRegion(op.getScore(), /*queryArgument=*/3, scores);
 }
 
@@ -161,6 +172,7 @@ FailureOr<Value> KernelFrame::buildKeep(Value firstKey, bool inKeys) {
     TileInliner inliner(b, *uniforms, "mask", tileQ, tileK,
                         absoluteIndex(firstQuery, operands.offsetQ),
                         absoluteIndex(firstKey, operands.offsetK));
+    setLimits(inliner, firstKey);
     FailureOr<Value> mask =
         inliner.inlineRegion(op.getMask(), /*queryArgument=*/2, Value());
     if (failed(mask))
@@ -176,4 +188,41 @@ FailureOr<Value> KernelFrame::buildKeep(Value firstKey, bool inKeys) {
                     absoluteIndex(firstKey, Value()));
   Value inside = local.keysBelow(b.getLoc(), keys);
   return keep ? arith::AndIOp::create(b, keep, inside).getResult() : inside;
+}
+
+Value KernelFrame::buildRowsExist() {
+  std::optional<int64_t> known = staticSize(op.getQueryType(), 2);
+  if (known && *known % tileQ == 0)
+    return Value();
+  TileInliner local(b, *uniforms, "mask", tileQ, tileK,
+                    absoluteIndex(firstQuery, Value()),
+                    absoluteIndex(zero, Value()));
+  return local.rowsBelow(b.getLoc(), queries);
+}
+
+void mlir::flash::hoistReads(scf::ForOp loop) {
+  auto canMove = [&](auto &&self, Value value) -> bool {
+    if (loop.isDefinedOutsideOfLoop(value))
+      return true;
+    Operation *op = value.getDefiningOp();
+    return op && isPure(op) && op->getNumRegions() == 0 &&
+           llvm::all_of(op->getOperands(),
+                        [&](Value operand) { return self(self, operand); });
+  };
+  auto move = [&](auto &&self, Value value) -> void {
+    if (loop.isDefinedOutsideOfLoop(value))
+      return;
+    Operation *op = value.getDefiningOp();
+    for (Value operand : op->getOperands())
+      self(self, operand);
+    op->moveBefore(loop);
+  };
+  SmallVector<Value> reads;
+  loop.walk([&](Operation *op) {
+    if (isa<flash_tile::GatherElementsOp, flash_tile::LookupOp>(op))
+      reads.push_back(op->getResult(0));
+  });
+  for (Value read : reads)
+    if (canMove(canMove, read))
+      move(move, read);
 }

@@ -24,6 +24,15 @@
 
 namespace mlir::flash {
 
+/// The problem of `op` and the tiles of its schedule, for the mask analysis.
+MaskTiling getMaskTiling(AttentionOp op);
+
+/// Moves reads of captures that are the same in every iteration in front of
+/// `loop`, such as those that depend on the query alone, with what computes
+/// their indices. They touch what exists only, so it does no harm where no
+/// iteration would have needed them.
+void hoistReads(scf::ForOp loop);
+
 class KernelFrame {
 public:
   KernelFrame(ImplicitLocOpBuilder &b, AttentionOp op,
@@ -33,8 +42,6 @@ public:
   /// numbers own the last rows. `slices` CTAs share the columns of V and O.
   void build(bool longestFirst, int64_t slices);
 
-  /// The problem and the tiles of the schedule, for the mask analysis.
-  MaskTiling getTiling() const;
   /// The value of a symbol of the analysis, built where the builder stands.
   Value getSymbol(const MaskSymbol &symbol);
   /// Regions are from now on inlined in `loop`; what they compute from uniform
@@ -47,16 +54,21 @@ public:
   /// An i1 tile, true where the mask region holds and, with `inKeys`, the key
   /// exists; null where that is everywhere.
   FailureOr<Value> buildKeep(Value firstKey, bool inKeys);
+  /// An i1 tile, true where the row is a query; null where all are.
+  Value buildRowsExist();
 
-  Value zero, batch, head, keyHead, queries, keys, firstQuery;
-  /// Number of the CTA's slice of V's columns, null where there is one only, and
-  /// its first column.
+  Value zero, batch, head, keyHead, queryHeads, queries, keys;
+  /// Number of the CTA's query tile, and its first row.
+  Value queryTile, firstQuery;
+  /// Number of the CTA's slice of V's columns, null where there is one only,
+  /// and its first column.
   Value slice, firstColumn;
 
 private:
   Value index(int64_t value);
   Value size(Value memref, int64_t dim);
   TileValue absoluteIndex(Value local, Value offset);
+  void setLimits(TileInliner &inliner, Value firstKey);
   void mapUniforms();
 
   ImplicitLocOpBuilder &b;

@@ -12,7 +12,10 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
@@ -45,6 +48,16 @@ Value UniformValues::get(Value value) {
   }
   for (Value operand : op->getOperands())
     get(operand);
+  if (auto load = dyn_cast<memref::LoadOp>(op)) {
+    SmallVector<Value> indices;
+    for (Value index : load.getIndices())
+      indices.push_back(mapping.lookup(index));
+    Value read = flash_tile::LookupOp::create(
+        builder, op->getLoc(), load.getMemRefType().getElementType(),
+        mapping.lookup(load.getMemRef()), indices, /*predicate=*/Value());
+    mapping.map(value, read);
+    return read;
+  }
   builder.clone(*op, mapping);
   return mapping.lookup(value);
 }
@@ -171,9 +184,17 @@ std::optional<TileValue> TileInliner::asAffine(Value value) {
 // Ops of the region
 //===----------------------------------------------------------------------===//
 
+/// Integer divisions, undefined where the divisor is zero.
+static bool isDivision(Operation &op) {
+  return isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp,
+             arith::CeilDivSIOp, arith::CeilDivUIOp, arith::FloorDivSIOp>(op);
+}
+
 /// Ops that exist on scalars and on tiles alike, with scalar operands.
 static bool isScalarOp(Operation &op) {
   auto isScalar = [](Type type) { return type.isIntOrIndexOrFloat(); };
+  if (isa<memref::DimOp>(op))
+    return true;
   bool isKnown = isa<AlignmentOp, HeadsOp>(op) ||
                  isa<arith::ArithDialect, math::MathDialect>(op.getDialect());
   return isKnown && isMemoryEffectFree(&op) &&
@@ -203,6 +224,9 @@ bool TileInliner::inlineUniform(Operation &op) {
     IRMapping mapping;
     for (Value operand : op.getOperands())
       mapping.map(operand, values.lookup(operand).value);
+    if (isDivision(op))
+      mapping.map(op.getOperand(1),
+                  avoidZero(op.getLoc(), mapping.lookup(op.getOperand(1))));
     result.value = builder.clone(op, mapping)->getResult(0);
   }
   APInt constant;
@@ -398,15 +422,42 @@ LogicalResult TileInliner::inlineElementwise(Operation &op) {
     return op.emitError() << role << " region: '" << op.getName()
                           << "' is not yet lowered to tiles (expected "
                              "elementwise arith and math ops)";
+  // Tiles of f16 and bf16 are f32 already.
+  auto isNarrow = [](Type type) { return type.isF16() || type.isBF16(); };
+  if (isa<arith::ExtFOp>(op) && isNarrow(op.getOperand(0).getType()) &&
+      op.getResult(0).getType().isF32()) {
+    values[op.getResult(0)] = values.lookup(op.getOperand(0));
+    return success();
+  }
+  if (auto select = dyn_cast<arith::SelectOp>(op)) {
+    values[select.getResult()] =
+        buildSelect(op.getLoc(), values.lookup(select.getCondition()),
+                    values.lookup(select.getTrueValue()),
+                    values.lookup(select.getFalseValue()));
+    return success();
+  }
+  if (llvm::any_of(op.getOperandTypes(), isNarrow) ||
+      llvm::any_of(op.getResultTypes(), isNarrow))
+    return op.emitError() << role << " region: '" << op.getName()
+                          << "': expected f32 (extend what is read first), got "
+                          << (isNarrow(op.getResult(0).getType())
+                                  ? op.getResult(0).getType()
+                                  : op.getOperand(0).getType());
   OperationState state(op.getLoc(), op.getName());
   state.attributes = op.getAttrDictionary();
-  for (Value operand : op.getOperands())
-    state.operands.push_back(materialize(op.getLoc(), values.lookup(operand)));
+  TileValue result;
+  for (Value operand : op.getOperands()) {
+    const TileValue &value = values[operand];
+    state.operands.push_back(materialize(op.getLoc(), value));
+    result.onRows |= value.onRows;
+    result.onColumns |= value.onColumns;
+  }
+  if (isDivision(op))
+    state.operands[1] = avoidZero(op.getLoc(), state.operands[1]);
   for (Type type : op.getResultTypes())
     state.types.push_back(tileType(type));
   Operation *tiled = builder.create(state);
   for (auto [scalar, tile] : llvm::zip(op.getResults(), tiled->getResults())) {
-    TileValue result;
     result.value = tile;
     values[scalar] = result;
   }
@@ -416,9 +467,17 @@ LogicalResult TileInliner::inlineElementwise(Operation &op) {
 LogicalResult TileInliner::inlineOp(Operation &op) {
   if (inlineUniform(op))
     return success();
+  if (auto load = dyn_cast<memref::LoadOp>(op))
+    return inlineLoad(load);
+  if (auto branch = dyn_cast<scf::IfOp>(op))
+    return inlineIf(branch);
   for (auto attempt : {&TileInliner::inlineAffine, &TileInliner::inlineCompare,
                        &TileInliner::inlineCast})
     if (std::optional<TileValue> result = (this->*attempt)(op)) {
+      for (Value operand : op.getOperands()) {
+        result->onRows |= values[operand].onRows;
+        result->onColumns |= values[operand].onColumns;
+      }
       values[op.getResult(0)] = *result;
       return success();
     }
@@ -433,19 +492,19 @@ TileInliner::inlineRegion(Region &region, unsigned queryArgument, Value score) {
     unsigned number = argument.getArgNumber();
     if (number == 0 && score) {
       value.value = score;
+      value.onRows = value.onColumns = true;
     } else if (number == queryArgument) {
       value = firstQuery;
       value.kind = TileValue::Kind::Affine;
       value.rows = 1;
+      value.onRows = true;
     } else if (number == queryArgument + 1) {
       value = firstKey;
       value.kind = TileValue::Kind::Affine;
       value.columns = 1;
+      value.onColumns = true;
     } else {
       value.value = uniforms.get(argument);
-      // A captured array, which only a read could use, has no scalar.
-      if (!value.value)
-        continue;
       value.kind = TileValue::Kind::Uniform;
       value.bits = uniforms.getBits(argument);
     }
@@ -458,12 +517,38 @@ TileInliner::inlineRegion(Region &region, unsigned queryArgument, Value score) {
   return materialize(yield->getLoc(), values.lookup(yield->getOperand(0)));
 }
 
-Value TileInliner::keysBelow(Location loc, Value bound) {
-  Value distance =
-      builder.createOrFold<arith::SubIOp>(loc, bound, firstKey.value);
+Value TileInliner::avoidZero(Location loc, Value divisor) {
+  Attribute known;
+  if (matchPattern(divisor, m_Constant(&known)))
+    return divisor;
+  Type type = divisor.getType();
+  auto constant = [&](int64_t value) -> Value {
+    TypedAttr attribute =
+        builder.getIntegerAttr(getElementTypeOrSelf(type), value);
+    if (auto tile = dyn_cast<RankedTensorType>(type))
+      attribute = DenseElementsAttr::get(tile, Attribute(attribute));
+    return arith::ConstantOp::create(builder, loc, attribute);
+  };
+  Value isZero = arith::CmpIOp::create(builder, loc, CmpIPredicate::eq, divisor,
+                                       constant(0));
+  return arith::SelectOp::create(builder, loc, isZero, constant(1), divisor);
+}
+
+/// The i1 tile of `first` + the coordinate along `axis` < `bound`.
+Value TileInliner::below(Location loc, Value first, int64_t axis, Value bound) {
+  Value distance = builder.createOrFold<arith::SubIOp>(loc, bound, first);
   Value limit = builder.createOrFold<arith::IndexCastOp>(
       loc, builder.getI32Type(),
       clamp(loc, distance, -kBaseLimit, kBaseLimit - 1));
   return arith::CmpIOp::create(builder, loc, CmpIPredicate::slt,
-                               relative(loc, 0, 1), splat(loc, limit));
+                               relative(loc, axis == 0, axis == 1),
+                               splat(loc, limit));
+}
+
+Value TileInliner::keysBelow(Location loc, Value bound) {
+  return below(loc, firstKey.value, /*axis=*/1, bound);
+}
+
+Value TileInliner::rowsBelow(Location loc, Value bound) {
+  return below(loc, firstQuery.value, /*axis=*/0, bound);
 }

@@ -15,13 +15,20 @@
 //            an index kept apart until something needs it: the base is one
 //            64-bit scalar, the coordinates are 32-bit tiles;
 //   Tile     a tensor with one element per element of the tile; indices and
-//            other 64-bit integers are i64 there.
+//            other 64-bit integers are i64 there, f16 and bf16 are f32.
+//
+// A read of a capture becomes flash_tile.lookup where its indices are uniform,
+// else flash_tile.gather_elements, which touches elements of the tile that
+// exist only. scf.if becomes a select: both branches are computed, but what
+// they read is read where the branch is taken.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef FLASH_LIB_CONVERSION_FLASHTOTILE_TILEINLINER_H
 #define FLASH_LIB_CONVERSION_FLASHTOTILE_TILEINLINER_H
 
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/IRMapping.h"
@@ -43,7 +50,8 @@ public:
   unsigned getSizeBits() const { return sizeBits; }
   /// Values are from now on built in front of `loop`.
   void stayAbove(Operation *loop) { builder.setInsertionPoint(loop); }
-  /// Gives a region argument a value, of a magnitude below 2^bits.
+  /// Gives a region argument a value: a scalar of a magnitude below 2^bits, or
+  /// the memref that it reads.
   void map(Value regionArgument, Value value, unsigned bits = 64) {
     mapping.map(regionArgument, value);
     argumentBits[regionArgument] = bits;
@@ -52,9 +60,9 @@ public:
     auto found = argumentBits.find(regionArgument);
     return found == argumentBits.end() ? 64 : found->second;
   }
-  /// The scalar of an argument or op result; null for arguments that were not
-  /// mapped (s, q and k). Precondition: an op's operands have scalars, and it
-  /// is pure.
+  /// The value of an argument or op result; null for arguments that were not
+  /// mapped (s, q and k). Precondition: an op's operands have values, and it is
+  /// pure or a memref.load.
   Value get(Value value);
   bool isKnown(Value value) const { return mapping.contains(value); }
 
@@ -75,6 +83,8 @@ struct TileValue {
   int64_t rows = 0, columns = 0;
   /// Uniform and Affine: the scalar's magnitude is below 2^bits.
   unsigned bits = 64;
+  /// Tile: the value may differ between rows, between columns.
+  bool onRows = false, onColumns = false;
 };
 
 class TileInliner {
@@ -88,6 +98,13 @@ public:
       : builder(builder), uniforms(uniforms), role(role), tileQ(tileQ),
         tileK(tileK), firstQuery(firstQuery), firstKey(firstKey) {}
 
+  /// Of the tile, `rows` rows and `columns` columns exist: indices, which may
+  /// be larger than the tile. What is read for others is not touched.
+  void setLimits(Value rows, Value columns) {
+    rowLimit = rows;
+    columnLimit = columns;
+  }
+
   /// Inlines the only block of `region`, whose arguments number `queryArgument`
   /// and behind it are q and k; `score` replaces an argument in front of all
   /// others, where given. Returns the tile of the yielded value. Fails with a
@@ -97,8 +114,11 @@ public:
 
   /// The i1 tile of `firstKey + j < bound`, for an index `bound` below 2^31.
   Value keysBelow(Location loc, Value bound);
+  /// The i1 tile of `firstQuery + i < bound`, likewise.
+  Value rowsBelow(Location loc, Value bound);
 
 private:
+  Value below(Location loc, Value first, int64_t axis, Value bound);
   RankedTensorType tileType(Type element) const;
   Value materialize(Location loc, const TileValue &value);
   /// rows * i + columns * j as an i32 tile, or as i64 where that is too narrow.
@@ -117,12 +137,31 @@ private:
   std::optional<TileValue> inlineCompare(Operation &op);
   std::optional<TileValue> inlineCast(Operation &op);
   LogicalResult inlineElementwise(Operation &op);
+  // TileInlinerReads.cpp
+  LogicalResult inlineLoad(memref::LoadOp load);
+  LogicalResult inlineIf(scf::IfOp branch);
+  LogicalResult inlineBranch(Block &block, TileValue condition, bool isThen,
+                             SmallVectorImpl<TileValue> &yielded);
+  Value buildLookup(memref::LoadOp load);
+  Value buildGather(memref::LoadOp load, bool onRows, bool onColumns);
+  TileValue buildSelect(Location loc, const TileValue &condition,
+                        const TileValue &ifTrue, const TileValue &ifFalse);
+  /// As a tile; f16 and bf16 as f32.
+  Value materializeWide(Location loc, TileValue value);
+  /// A divisor without zeros, in whose place no result is defined: LLVM would
+  /// conclude that they do not occur, where a guard says that they do.
+  Value avoidZero(Location loc, Value divisor);
 
   OpBuilder &builder;
   UniformValues &uniforms;
   StringRef role;
   int64_t tileQ, tileK;
   TileValue firstQuery, firstKey;
+  Value rowLimit, columnLimit;
+  /// The conditions of the branches around what is inlined: an i1 and an i1
+  /// tile, null for none.
+  Value uniformGuard, tileGuard;
+  bool guardOnRows = false, guardOnColumns = false;
   llvm::DenseMap<Value, TileValue> values;
 };
 

@@ -63,7 +63,8 @@ StridedMemory::StridedMemory(MemRefType type, ValueRange converted)
       strides(converted.slice(1 + type.getRank(), type.getRank())) {}
 
 int64_t StridedMemory::elementBytes() const {
-  return type.getElementTypeBitWidth() / 8;
+  // An i1 is stored as a byte.
+  return llvm::divideCeil(type.getElementTypeBitWidth(), 8);
 }
 
 std::optional<int64_t> StridedMemory::staticExtent(int64_t dim) const {

@@ -227,6 +227,9 @@ void populateSharedMemoryPatterns(const TileTypeConverter &converter,
 void populateGlobalMemoryPatterns(const TileTypeConverter &converter,
                                   const KernelContext &context,
                                   RewritePatternSet &patterns);
+void populateGatherPatterns(const TileTypeConverter &converter,
+                            const KernelContext &context,
+                            RewritePatternSet &patterns);
 void populateCopyAsyncPatterns(const TileTypeConverter &converter,
                                const KernelContext &context,
                                RewritePatternSet &patterns);

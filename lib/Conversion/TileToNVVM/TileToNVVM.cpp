@@ -63,6 +63,7 @@ LogicalResult convertTileToNVVM(gpu::GPUModuleOp module) {
   populateReducePatterns(converter, kernels, patterns);
   populateSharedMemoryPatterns(converter, kernels, patterns);
   populateGlobalMemoryPatterns(converter, kernels, patterns);
+  populateGatherPatterns(converter, kernels, patterns);
   populateCopyAsyncPatterns(converter, kernels, patterns);
   populateDotPatterns(converter, kernels, patterns);
   populateFmaDotPatterns(converter, kernels, patterns);

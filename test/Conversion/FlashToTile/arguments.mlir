@@ -28,13 +28,14 @@ func.func @reordered(%unused: index, %l: !l, %v: !t, %o: !o, %k: !t, %q: !t) {
 }
 
 // Scalars that the regions capture, and offsets, follow the scale. An index is
-// passed as i64; what is computed from arguments is computed in the kernel.
+// passed as i64; what is computed from arguments is computed in the kernel. They
+// are named after the function's arguments.
 
 // CHECK-LABEL: gpu.func @captures(
 // CHECK-SAME:    f32 {flash_tile.role = "scale"}
-// CHECK-SAME:    %[[BIAS:[^:]*]]: f32 {flash_tile.role = "capture"}
-// CHECK-SAME:    %[[REACH:[^:]*]]: i64 {flash_tile.role = "capture"}
-// CHECK-SAME:    %[[START:[^:]*]]: i64 {flash_tile.role = "capture"}) kernel
+// CHECK-SAME:    %[[BIAS:[^:]*]]: f32 {flash_tile.name = "argument4", flash_tile.role = "capture"}
+// CHECK-SAME:    %[[REACH:[^:]*]]: i64 {flash_tile.name = "argument5", flash_tile.role = "capture"}
+// CHECK-SAME:    %[[START:[^:]*]]: i64 {flash_tile.name = "argument6", flash_tile.role = "capture"}) kernel
 // CHECK-DAG:     %[[REACHI:.*]] = arith.index_cast %[[REACH]] : i64 to index
 // CHECK-DAG:     %[[STARTI:.*]] = arith.index_cast %[[START]] : i64 to index
 // CHECK-DAG:     %[[OFFSET:.*]] = arith.muli %[[STARTI]], %{{.*}} : index

@@ -223,10 +223,39 @@ func.func @read(%q: !t, %k: !t, %v: !t, %o: !t, %bias: memref<64x64xf32>) {
   flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) captures(%bias : memref<64x64xf32>) outs(output = %o : !t) {schedule = #s}
     score {
     ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index, %c: memref<64x64xf32>):
-      // expected-error @below {{score region: 'memref.load' is not yet lowered to tiles (expected elementwise arith and math ops)}}
-      %x = memref.load %c[%i, %j] : memref<64x64xf32>
+      // expected-error @below {{score region: 'memref.cast' is not yet lowered to tiles (expected elementwise arith and math ops)}}
+      %d = memref.cast %c : memref<64x64xf32> to memref<?x?xf32>
+      %x = memref.load %d[%i, %j] : memref<?x?xf32>
       %r = arith.addf %s, %x : f32
       flash.yield %r : f32
+    }
+  return
+}
+
+// -----
+
+#s = #flash.schedule<chip = "sm_80", level = 9, tile_q = 64, tile_k = 32, warps = 4, stages_k = 1, stages_v = 1, query_in_registers = false>
+!t = memref<1x8x64x64xf16>
+func.func @double(%q: !t, %k: !t, %v: !t, %o: !t, %bias: memref<64xf64>) {
+  // expected-error @below {{capture 0 element type: expected f32, f16, bf16, i1, i8, i16, i32 or i64, got 'f64'}}
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) captures(%bias : memref<64xf64>) outs(output = %o : !t) {schedule = #s}
+  return
+}
+
+// -----
+
+#s = #flash.schedule<chip = "sm_80", level = 9, tile_q = 64, tile_k = 32, warps = 4, stages_k = 1, stages_v = 1, query_in_registers = false>
+!t = memref<1x8x64x64xf16>
+func.func @half(%q: !t, %k: !t, %v: !t, %o: !t, %bias: memref<64xf16>) {
+  flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) captures(%bias : memref<64xf16>) outs(output = %o : !t) {schedule = #s}
+    score {
+    ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index, %c: memref<64xf16>):
+      %x = memref.load %c[%i] : memref<64xf16>
+      %y = memref.load %c[%j] : memref<64xf16>
+      // expected-error @below {{score region: 'arith.addf': expected f32 (extend what is read first), got 'f16'}}
+      %z = arith.addf %x, %y : f16
+      %w = arith.extf %z : f16 to f32
+      flash.yield %w : f32
     }
   return
 }
@@ -242,6 +271,7 @@ func.func @foreign(%q: !t, %k: !t, %v: !t, %o: !t) {
       // expected-error @below {{mask region: 'index.cmp' is not yet lowered to tiles (expected elementwise arith and math ops)}}
       // expected-remark @below {{mask: 'index.cmp' is not affine in q and k; its tiles are masked element by element}}
       %r = index.cmp slt(%b, %h)
+      // expected-remark @below {{mask: its live tiles are found at run time, by the kernel 'foreign_block_map' in front of 'foreign'}}
       flash.yield %r : i1
     }
   return

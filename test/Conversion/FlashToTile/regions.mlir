@@ -7,12 +7,12 @@
 // arithmetic that is not affine falls back to 64-bit tiles, and the mask is then
 // applied to every tile.
 
-// CHECK-LABEL: gpu.func @fallback
+// CHECK-LABEL: gpu.func @fallback(
 // CHECK:         %[[H:.*]] = gpu.block_id y
 // CHECK:         %[[STEP:.*]] = arith.addi %[[H]], %{{.*}} : index
 // CHECK:         scf.for
-// CHECK-NOT:       flash_tile.in_range
 // CHECK:           %[[S:.*]] = flash_tile.dot
+// CHECK:           flash_tile.in_range
 // CHECK:           %[[J:.*]] = flash_tile.index axis 1 : tensor<64x32xi32>
 // CHECK:           %[[WIDE:.*]] = arith.extsi %[[J]] : tensor<64x32xi32> to tensor<64x32xi64>
 // CHECK:           %[[REM:.*]] = arith.remsi %{{.*}}, %{{.*}} : tensor<64x32xi64>
@@ -29,6 +29,7 @@ func.func @fallback(%q: !t, %k: !t, %v: !t, %o: !t) {
       // expected-remark @below {{mask: 'arith.remsi' is not affine in q and k; its tiles are masked element by element}}
       %rest = arith.remsi %j, %step : index
       %r = arith.cmpi ne, %rest, %c0 : index
+      // expected-remark @below {{mask: its live tiles are found at run time, by the kernel 'fallback_block_map' in front of 'fallback'}}
       flash.yield %r : i1
     }
   return
@@ -101,14 +102,16 @@ func.func @distance(%q: !t, %k: !t, %v: !t, %o: !t) {
 }
 
 // A division that may trap is not moved in front of the loop, nor is what uses
-// it; what comes before it is.
+// it; what comes before it is. There, it is given a divisor that is not zero.
 
-// CHECK-LABEL: gpu.func @trapping
+// CHECK-LABEL: gpu.func @trapping(
 // CHECK:         %[[H:.*]] = gpu.block_id y
-// CHECK:         %[[PLUS:.*]] = arith.addi %[[H]], %{{.*}} : index
+// CHECK:         %[[PLUS:.*]] = arith.addi %[[H]], %c7 : index
 // CHECK-NOT:     arith.divsi
 // CHECK:         scf.for
-// CHECK:           %[[DIV:.*]] = arith.divsi %[[PLUS]], %[[H]] : index
+// CHECK:           %[[ZERO:.*]] = arith.cmpi eq, %[[H]], %c0 : index
+// CHECK:           %[[BY:.*]] = arith.select %[[ZERO]], %c1, %[[H]] : index
+// CHECK:           %[[DIV:.*]] = arith.divsi %[[PLUS]], %[[BY]] : index
 // CHECK:           arith.addi %[[DIV]], %{{.*}} : index
 func.func @trapping(%q: !t, %k: !t, %v: !t, %o: !t) {
   flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t)
@@ -121,6 +124,7 @@ func.func @trapping(%q: !t, %k: !t, %v: !t, %o: !t) {
       %last = arith.divsi %plus, %h : index
       %more = arith.addi %last, %c7 : index
       %r = arith.cmpi sle, %j, %more : index
+      // expected-remark @below {{mask: its live tiles are found at run time, by the kernel 'trapping_block_map' in front of 'trapping'}}
       flash.yield %r : i1
     }
   return

@@ -1,22 +1,29 @@
 // RUN: flash-opt %s -split-input-file -verify-diagnostics --flash-tile-to-nvvm | FileCheck %s
 
 // Pointers in argument order, sizes as i32 in the order of flash_tile.sizes,
-// every stride as i64, scalars, then captured memrefs with their strides. A
-// size that several memrefs share is passed once; index travels as i64.
+// every stride as i64, then scalars and captures. A captured memref is followed
+// by its strides, and by its dynamic extents where no size names them; the
+// workspace is a pointer alone. A size that several memrefs share is passed once;
+// index travels as i64.
 
 // CHECK-LABEL: gpu.func @order(
 // CHECK-SAME:    %{{[^:]*}}: !llvm.ptr<1>, %[[O:[^:]*]]: !llvm.ptr<1>,
 // CHECK-SAME:    %[[B:[^:]*]]: i32, %[[SQ:[^:]*]]: i32, %[[SK:[^:]*]]: i32,
 // CHECK-SAME:    %{{[^:]*}}: i64, %{{[^:]*}}: i64, %{{[^:]*}}: i64,
 // CHECK-SAME:    %{{[^:]*}}: i64, %{{[^:]*}}: i64, %{{[^:]*}}: i64,
-// CHECK-SAME:    %[[SCALE:[^:]*]]: f32, %[[FIRST:[^:]*]]: i64,
-// CHECK-SAME:    %[[BIAS:[^:]*]]: !llvm.ptr<1>, %[[BIASSTRIDE:[^:]*]]: i64) kernel
+// CHECK-SAME:    %[[SCALE:[^:]*]]: f32,
+// CHECK-SAME:    %[[BIAS:[^:]*]]: !llvm.ptr<1>, %[[BIASSTRIDE:[^:]*]]: i64,
+// CHECK-SAME:    %[[FIRST:[^:]*]]: i64,
+// CHECK-SAME:    %[[TABLE:[^:]*]]: !llvm.ptr<1>, %{{[^:]*}}: i64, %{{[^:]*}}: i64, %[[EXTENT:[^:]*]]: i64,
+// CHECK-SAME:    %[[WORK:[^:]*]]: !llvm.ptr<1>) kernel
 gpu.module @m {
   gpu.func @order(
       %k: memref<?x?x64xf16, strided<[?, ?, ?], offset: ?>> {flash_tile.role = "k", flash_tile.dims = ["b", "sk", "d"]},
       %scale: f32 {flash_tile.role = "scale"},
       %bias: memref<?xf32, strided<[?], offset: ?>> {flash_tile.role = "capture", flash_tile.dims = ["sk"]},
       %first: index {flash_tile.role = "capture"},
+      %table: memref<4x?xi32> {flash_tile.role = "capture"},
+      %work: memref<?xi32> {flash_tile.role = "workspace"},
       %o: memref<?x?x64xf16, strided<[?, ?, ?], offset: ?>> {flash_tile.role = "o", flash_tile.dims = ["b", "sq", "dv"]})
       kernel attributes {known_block_size = array<i32: 32, 1, 1>, flash_tile.sizes = ["b", "sq", "sk"]} {
     gpu.return

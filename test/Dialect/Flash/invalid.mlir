@@ -539,22 +539,40 @@ func.func private @g(f32) -> f32
 
 // -----
 
-// C14: no regions
+// C14: no regions but those of scf.if
 func.func @f(%q: tensor<1x8x64x64xf16>, %k: tensor<1x2x96x64xf16>, %v: tensor<1x2x96x128xf16>, %o: tensor<1x8x64x128xf16>) {
   %0 = flash.attention ins(query = %q, key = %k, value = %v : tensor<1x8x64x64xf16>, tensor<1x2x96x64xf16>, tensor<1x2x96x128xf16>)
     outs(output = %o : tensor<1x8x64x128xf16>)
     score {
     ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):
-      %0 = arith.cmpi sle, %j, %i : index
-      // expected-error @+1 {{score region: expected ops free of side effects (reads of captures allowed), got an op with regions}}
-      %1 = scf.if %0 -> f32 {
-        scf.yield %s : f32
-      } else {
-        scf.yield %s : f32
+      %c0 = arith.constant 0 : index
+      %c1 = arith.constant 1 : index
+      // expected-error @+1 {{'scf.for' op score region: expected ops free of side effects (reads of captures allowed), got an op with regions other than scf.if}}
+      %1 = scf.for %x = %c0 to %j step %c1 iter_args(%y = %s) -> f32 {
+        scf.yield %y : f32
       }
       flash.yield %1 : f32
     }
     -> tensor<1x8x64x128xf16>
+  return
+}
+
+// -----
+
+// C14: no side effects within scf.if
+func.func @f(%q: memref<1x8x64x64xf16>, %c: memref<4xf32>, %o: memref<1x8x64x64xf16>) {
+  flash.attention ins(query = %q, key = %q, value = %q : memref<1x8x64x64xf16>, memref<1x8x64x64xf16>, memref<1x8x64x64xf16>)
+    captures(%c : memref<4xf32>)
+    outs(output = %o : memref<1x8x64x64xf16>)
+    score {
+    ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index, %m: memref<4xf32>):
+      %0 = arith.cmpi sle, %j, %i : index
+      scf.if %0 {
+        // expected-error @+1 {{'memref.store' op score region: expected ops free of side effects (reads of captures allowed), got one that writes, allocates or frees}}
+        memref.store %s, %m[%j] : memref<4xf32>
+      }
+      flash.yield %s : f32
+    }
   return
 }
 

@@ -200,3 +200,20 @@ func.func @convert_layout(%t: tensor<8x8xf32, #columns>) {
   %s = flash_tile.convert_layout %t {permutation = array<i64: 1, 0>} : tensor<8x8xf32, #columns> -> tensor<8x8xf32, #columns>
   return
 }
+
+// CHECK-LABEL: @reads_by_index
+func.func @reads_by_index(%m: memref<?x?xf32>, %list: memref<?xi32>, %i: index, %x: i32, %c: i1, %t: tensor<16x8xi64>, %v: tensor<16x8xi1>) {
+  // CHECK: flash_tile.lookup %{{.*}}[%{{.*}}, %{{.*}}] : memref<?x?xf32>
+  %a = flash_tile.lookup %m[%i, %i] : memref<?x?xf32>
+  // CHECK: flash_tile.lookup %{{.*}}[%{{.*}}] if %{{.*}} : memref<?xi32>
+  %b = flash_tile.lookup %list[%i] if %c : memref<?xi32>
+  // CHECK: flash_tile.put %{{.*}}, %{{.*}}[%{{.*}}] : memref<?xi32>
+  flash_tile.put %x, %list[%i] : memref<?xi32>
+  // CHECK: flash_tile.gather_elements %{{.*}}[%{{.*}}, %{{.*}}] rows [1, 0] columns [0, 1] rows_below %{{.*}} columns_below %{{.*}} : memref<?x?xf32> -> tensor<16x8xf32>
+  %d = flash_tile.gather_elements %m[%i, %i] rows [1, 0] columns [0, 1] rows_below %i columns_below %i : memref<?x?xf32> -> tensor<16x8xf32>
+  // CHECK: flash_tile.gather_elements %{{.*}} rows [0, -1] columns [0, 1] offsets(%{{.*}} at [0] : tensor<16x8xi64>) if %{{.*}} : tensor<16x8xi1> : memref<?x?xf32> -> tensor<16x8xf32>
+  %e = flash_tile.gather_elements %m[%i, %i] rows [0, -1] columns [0, 1] offsets(%t at [0] : tensor<16x8xi64>) if %v : tensor<16x8xi1> : memref<?x?xf32> -> tensor<16x8xf32>
+  // CHECK: flash_tile.vote %{{.*}} : tensor<16x8xi1>
+  %f = flash_tile.vote %v : tensor<16x8xi1>
+  return
+}

@@ -5,8 +5,9 @@ usage: random_regions.py FLASH_RUN DIRECTORY FIRST COUNT
 Programs FIRST to FIRST + COUNT - 1 of a grammar, each from its number alone:
 masks are boolean trees over affine comparisons, floor divisions, remainders,
 selects and extrema of q, k, the alignment and the head; scores are a few steps
-of arithmetic on them. Sizes, head dim, element type and the order of
-asynchronous copies vary, too. Prints the programs that fail, which stay in
+of arithmetic on them. From program 72 on they also read arrays: documents, a table
+by distance, flags, a bias of 16 or 32 bits, where needed behind a guard. Sizes,
+head dim, element type, strides and the order of asynchronous copies vary, too. Prints the programs that fail, which stay in
 DIRECTORY, and how many passed; exits 1 if one did not.
 """
 
@@ -15,12 +16,19 @@ import random
 import subprocess
 import sys
 
+import npy
+
+# The first program that reads arrays.
+FIRST_WITH_ARRAYS = 72
+
 
 class Region:
     """Ops of one region, as text."""
 
-    def __init__(self, rng):
+    def __init__(self, rng, arrays=None):
+        """`arrays`: type of each array that may be read, by name."""
         self.rng = rng
+        self.arrays = arrays or {}
         self.lines = []
         self.count = 0
 
@@ -36,10 +44,53 @@ class Region:
     def position(self):
         return self.op("arith.addi %%i, %s : index" % self.op("flash.alignment : index"))
 
+    # Reads.
+
+    def read(self, name, *indices):
+        return self.op("tensor.extract %%%s[%s] : %s" % (name, ", ".join(indices), self.arrays[name]))
+
+    def guarded(self, index, extent, element, inside, outside):
+        """`inside` where 0 <= index < extent, else `outside`: callables."""
+        condition = self.compare("ult", index, self.index(extent))
+        lines, self.lines = self.lines, []
+        value = inside()
+        then, self.lines = self.lines, []
+        other = outside()
+        otherwise, self.lines = self.lines, lines
+        self.count += 1
+        name = "%%v%d" % self.count
+        self.lines.append("      %s = scf.if %s -> %s {" % (name, condition, element))
+        self.lines += ["  " + line for line in then] + ["        scf.yield %s : %s" % (value, element), "      } else {"]
+        self.lines += ["  " + line for line in otherwise] + ["        scf.yield %s : %s" % (other, element), "      }"]
+        return name
+
+    def document(self):
+        """Of a query, a key, or of a token that may not exist."""
+        kind = self.rng.choice(["%i", "%j", "guarded"])
+        if kind != "guarded":
+            return self.read("documents", kind)
+        index = self.op("arith.subi %s, %s : index" % (self.rng.choice(["%i", "%j"]), self.index(self.rng.randint(1, 90))))
+        return self.guarded(index, 300, "i32", lambda: self.read("documents", index), lambda: self.op("arith.constant -1 : i32"))
+
+    def bias(self):
+        kind = self.rng.choice(["table", "clamped", "bias", "slope"])
+        if kind == "slope":
+            return self.read("table", "%h")
+        if kind == "bias":
+            head = self.rng.choice(["%h", self.index(1)])
+            return self.op("arith.extf %s : f16 to f32" % self.read("bias", head, "%i", "%j"))
+        distance = self.op("arith.subi %%j, %s : index" % self.rng.choice(["%i", self.position()]))
+        if kind == "table":
+            return self.guarded(distance, 64, "f32", lambda: self.read("table", distance), lambda: self.real(0.5))
+        low = self.op("arith.maxsi %s, %s : index" % (distance, self.index(0)))
+        return self.read("table", self.op("arith.minsi %s, %s : index" % (low, self.index(63))))
+
     # Integers.
 
     def number(self, depth):
-        kind = self.rng.choice(["k", "p", "q", "distance"] + ["divided", "rest", "extremum", "select"] * (depth > 0))
+        kind = self.rng.choice(["k", "p", "q", "distance"] + ["divided", "rest", "extremum", "select"] * (depth > 0) + ["document"] * bool(self.arrays))
+        if kind == "document":
+            return self.op("arith.index_cast %s : i32 to index" % self.document())
         if kind == "k":
             return "%j"
         if kind == "q":
@@ -63,7 +114,11 @@ class Region:
         return self.op("arith.cmpi %s, %s, %s : index" % (predicate, left, right))
 
     def atom(self):
-        kind = self.rng.choice(["causal", "window", "below", "row", "chunk", "dilated", "head", "band", "any"])
+        kind = self.rng.choice(["causal", "window", "below", "row", "chunk", "dilated", "head", "band", "any"] + ["same", "same", "flag"] * bool(self.arrays))
+        if kind == "same":
+            return self.op("arith.cmpi %s, %s, %s : i32" % (self.rng.choice(["eq", "eq", "sle"]), self.read("documents", "%i"), self.document()))
+        if kind == "flag":
+            return self.read("flags", self.rng.choice(["%i", "%j"]))
         shifted = lambda by: self.op("arith.addi %s, %s : index" % (self.position(), self.index(by)))
         if kind == "causal":
             return self.compare("sle", "%j", shifted(self.rng.randint(-20, 60)))
@@ -102,6 +157,8 @@ class Region:
 
     def term(self):
         """A number of modest size that depends on the indices."""
+        if self.arrays and self.rng.random() < 0.6:
+            return self.bias()
         narrow = self.op("arith.index_cast %s : index to i32" % self.number(1))
         value = self.op("arith.sitofp %s : i32 to f32" % narrow)
         return self.op("arith.mulf %s, %s : f32" % (value, self.real(self.rng.uniform(-0.02, 0.02))))
@@ -137,28 +194,50 @@ def make(number):
     size = lambda value: "?" if is_dynamic else str(value)
     query = "tensor<1x%dx%sx%dx%s>" % (heads, size(sq), d, element)
     key = "tensor<1x%dx%sx%dx%s>" % (heads // group, size(sk), d, element)
+    arrays = make_arrays(rng, sq, sk, is_dynamic) if number >= FIRST_WITH_ARRAYS else []
+    types = {name: kind for name, kind, _, _ in arrays}
+    captured = "".join(", %%%s: %s" % item for item in types.items())
     regions = ""
-    if rng.random() < 0.4:
-        region = Region(rng)
+    if rng.random() < (0.7 if arrays else 0.4):
+        region = Region(rng, types)
         result = region.score()
-        regions += "\n    score {\n    ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index):\n" + "\n".join(region.lines) + "\n      flash.yield " + result + " : f32\n    }"
-    region = Region(rng)
-    result = region.condition(3)
-    regions += "\n    mask {\n    ^bb0(%b: index, %h: index, %i: index, %j: index):\n" + "\n".join(region.lines) + "\n      flash.yield " + result + " : i1\n    }"
-    text = ("func.func @random(%q: Q, %k: K, %v: K, %o: Q) -> Q {\n"
+        regions += "\n    score {\n    ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index" + captured + "):\n" + "\n".join(region.lines) + "\n      flash.yield " + result + " : f32\n    }"
+    region = Region(rng, types)
+    result = region.condition(2 if arrays else 3)
+    regions += "\n    mask {\n    ^bb0(%b: index, %h: index, %i: index, %j: index" + captured + "):\n" + "\n".join(region.lines) + "\n      flash.yield " + result + " : i1\n    }"
+    captures = "    captures(%s : %s)\n" % (", ".join("%" + name for name in types), ", ".join(types.values())) if arrays else ""
+    text = ("func.func @random(%q: Q, %k: K, %v: K" + captured + ", %o: Q) -> Q {\n"
             "  %0 = flash.attention ins(query = %q, key = %k, value = %v : Q, K, K)\n"
-            "    outs(output = %o : Q)" + regions + "\n    -> Q\n  return %0 : Q\n}\n")
+            + captures + "    outs(output = %o : Q)" + regions + "\n    -> Q\n  return %0 : Q\n}\n")
     text = text.replace(": Q", ": " + query).replace(" Q", " " + query).replace(": K", ": " + key).replace(" K", " " + key)
     options = ["--async=" + rng.choice(["eager", "lazy", "random"]), "--seed=%d" % number]
+    if arrays:
+        options.append("--strides=" + rng.choice(["contiguous", "padded", "transposed", "unaligned"]))
     if is_dynamic:
         options.append("--sizes=sq=%d,sk=%d" % (sq, sk))
-    return text, options
+    return text, options, arrays
+
+
+def make_arrays(rng, sq, sk, is_dynamic):
+    """Name, type, shape and values of the arrays that a program may read."""
+    size = lambda n: "?" if is_dynamic else str(n)
+    ends = sorted(rng.randint(0, 300) for _ in range(4))
+    return [
+        ("documents", "tensor<%sxi32>" % size(300), (300,), [sum(end <= token for end in ends) for token in range(300)]),
+        ("table", "tensor<64xf32>", (64,), [rng.uniform(-1, 1) for _ in range(64)]),
+        ("flags", "tensor<%sxi1>" % size(300), (300,), [rng.random() < 0.8 for _ in range(300)]),
+        ("bias", "tensor<2x%sx%sxf16>" % (size(sq), size(sk)), (2, sq, sk), [rng.uniform(-1, 1) for _ in range(2 * sq * sk)]),
+    ]
 
 
 def main(tool, directory, first, count):
     passed = 0
     for number in range(first, first + count):
-        text, options = make(number)
+        text, options, arrays = make(number)
+        for name, kind, shape, values in arrays:
+            file = "%s/random-%d-%s.npy" % (directory, number, name)
+            npy.write(file, shape, kind.rpartition("x")[2][:-1], values)
+            options.append("--input=%s=%s" % (name, file))
         path = "%s/random-%d.mlir" % (directory, number)
         with open(path, "w") as file:
             file.write(text)

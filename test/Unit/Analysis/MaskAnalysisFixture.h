@@ -187,6 +187,9 @@ protected:
             << "full tile " << tile << " lost: " << where;
         ASSERT_TRUE(live || !any) << "live tile " << tile << " lost: " << where;
         ASSERT_TRUE(all || !full) << "tile " << tile << " not full: " << where;
+        ++examined;
+        deadVisited += live && !any;
+        fullMasked += all && !full;
         if (tight) {
           ASSERT_TRUE(!live || any) << "dead tile " << tile << ": " << where;
           ASSERT_TRUE(full || !all)
@@ -211,6 +214,9 @@ protected:
 
   MLIRContext context;
   OwningOpRef<ModuleOp> module;
+  /// Tiles that check() has looked at, those of them that are visited although
+  /// no element is seen, and those masked although all are.
+  int64_t examined = 0, deadVisited = 0, fullMasked = 0;
 };
 
 constexpr const char *kCausal = R"(

@@ -13,6 +13,7 @@
 
 #include "flash/Dialect/Flash/IR/Flash.h"
 
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/StringExtras.h"
@@ -376,8 +377,8 @@ static LogicalResult verifyArguments(AttentionOp op, StringRef role,
   return success();
 }
 
-/// C14: what a region may hold: ops without regions whose only effects are
-/// reads.
+/// C14: what a region may hold: ops whose only effects are reads; scf.if is the
+/// one op with regions.
 static LogicalResult verifyBodyOp(StringRef role, Operation &nested) {
   auto refuse = [&](StringRef got) {
     return nested.emitOpError()
@@ -386,8 +387,15 @@ static LogicalResult verifyBodyOp(StringRef role, Operation &nested) {
               "allowed), got "
            << got;
   };
+  if (auto branch = dyn_cast<scf::IfOp>(nested)) {
+    for (Region &region : branch->getRegions())
+      for (Operation &op : region.getOps())
+        if (failed(verifyBodyOp(role, op)))
+          return failure();
+    return success();
+  }
   if (nested.getNumRegions() != 0)
-    return refuse("an op with regions");
+    return refuse("an op with regions other than scf.if");
   if (isMemoryEffectFree(&nested))
     return success();
   auto interface = dyn_cast<MemoryEffectOpInterface>(nested);

@@ -185,6 +185,96 @@ LogicalResult GatherOp::verify() {
   return check("validity", getValid().getType(), 1);
 }
 
+/// T49: elements by index.
+static LogicalResult verifyIndexed(Operation *op, Value source,
+                                   size_t numIndices) {
+  auto type = cast<MemRefType>(source.getType());
+  if (size_t(type.getRank()) != numIndices)
+    return op->emitOpError()
+           << "indices: expected " << type.getRank()
+           << " (one per axis of the memref), got " << numIndices;
+  Type element = type.getElementType();
+  bool isInteger =
+      llvm::any_of(ArrayRef<unsigned>{1, 8, 16, 32, 64}, [&](unsigned width) {
+        return element.isSignlessInteger(width);
+      });
+  if (!isInteger && !element.isF32() && !element.isF16() && !element.isBF16())
+    return op->emitOpError() << "element type: expected f32, f16, bf16, i1, "
+                                "i8, i16, i32 or i64, got "
+                             << element;
+  return success();
+}
+
+LogicalResult LookupOp::verify() {
+  return verifyIndexed(*this, getSource(), getIndices().size());
+}
+
+LogicalResult PutOp::verify() {
+  return verifyIndexed(*this, getDest(), getIndices().size());
+}
+
+LogicalResult GatherElementsOp::verify() {
+  if (failed(verifyIndexed(*this, getSource(), getIndices().size())))
+    return failure();
+  RankedTensorType result = getResult().getType();
+  if (result.getRank() != 2)
+    return emitOpError() << "result rank: expected 2, got " << result.getRank();
+  Type element = cast<MemRefType>(getSource().getType()).getElementType();
+  if (result.getElementType() != element)
+    return emitOpError() << "result element type: expected " << element
+                         << " (as the memref), got " << result.getElementType();
+  constexpr int64_t kLimit = 1 << 20;
+  for (auto [role, factors] :
+       {std::pair<StringRef, ArrayRef<int64_t>>{"rows", getRows()},
+        {"columns", getColumns()}}) {
+    if (factors.size() != getIndices().size())
+      return emitOpError() << role << ": expected " << getIndices().size()
+                           << " factors (one per index), got "
+                           << factors.size();
+    for (int64_t factor : factors)
+      if (factor <= -kLimit || factor >= kLimit)
+        return emitOpError() << role
+                             << ": expected factors of magnitude below 2^20, "
+                                "got "
+                             << factor;
+  }
+  ArrayRef<int64_t> dims = getOffsetDims();
+  if (dims.size() != getOffsets().size())
+    return emitOpError() << "offset dimensions: expected "
+                         << getOffsets().size() << " (one per offset), got "
+                         << dims.size();
+  int64_t previous = -1;
+  for (int64_t dim : dims) {
+    if (dim <= previous || dim >= int64_t(getIndices().size()))
+      return emitOpError() << "offset dimensions: expected ascending ones "
+                              "below "
+                           << getIndices().size() << ", got " << dim;
+    previous = dim;
+  }
+  auto check = [&](StringRef role, Value tile,
+                   ArrayRef<unsigned> widths) -> LogicalResult {
+    auto type = cast<RankedTensorType>(tile.getType());
+    if (type.getShape() != result.getShape())
+      return emitOpError() << role << " shape: expected "
+                           << toString(result.getShape())
+                           << " (as the result), got "
+                           << toString(type.getShape());
+    if (llvm::none_of(widths, [&](unsigned width) {
+          return type.getElementType().isSignlessInteger(width);
+        }))
+      return emitOpError() << role << " element type: expected "
+                           << (widths.size() == 1 ? "i1" : "i32 or i64")
+                           << ", got " << type.getElementType();
+    return success();
+  };
+  for (Value offset : getOffsets())
+    if (failed(check("offset", offset, {32, 64})))
+      return failure();
+  if (getValid())
+    return check("validity", getValid(), {1});
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // Asynchronous products
 //===----------------------------------------------------------------------===//

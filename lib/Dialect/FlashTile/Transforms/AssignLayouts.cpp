@@ -149,6 +149,10 @@ private:
           })
           .Case(
               [&](DotOp dot) { unite(dot.getAccumulator(), dot.getResult()); })
+          .Case([&](GatherElementsOp gather) {
+            for (Value operand : gather->getOperands())
+              unite(operand, gather.getResult());
+          })
           .Default([&](Operation *other) {
             if (!OpTrait::hasElementwiseMappableTraits(other))
               return;

@@ -167,7 +167,8 @@ def Flash_AttentionOp : Flash_Op<"attention", [
       captures, the mask region the same without the f32. A tensor argument may
       be more or less static than its capture.
     - C13: the score region yields f32, the mask region i1, by `flash.yield`.
-    - C14: ops in the regions have no regions and no effect but reads.
+    - C14: ops in the regions have no effect but reads, and no regions, except
+      scf.if.
     - C15: `cu_seqlens_q` needs `cu_seqlens_k`, which needs `cu_seqlens_q` or
       `block_table`; both have one length.
     - C16: with cumulative lengths, packed operands have B = 1, and there is no

@@ -273,6 +273,140 @@ def FlashTile_GatherOp : FlashTile_Op<"gather", [MemoryEffects<[MemRead]>]> {
   let hasVerifier = 1;
 }
 
+def FlashTile_LookupOp : FlashTile_Op<"lookup", [
+    AttrSizedOperandSegments, Pure,
+    TypesMatchWith<"the memref's element type", "source", "result",
+                   "::llvm::cast<::mlir::MemRefType>($_self).getElementType()">]> {
+  let summary = "one element of an array that the kernel only reads";
+  let description = [{
+    The scalar `source[indices]`, the same in all threads: an entry of a captured
+    table, or of a list that an earlier kernel wrote. Zero where an index lies
+    outside the memref's extents or `predicate` is false, and then memory is not
+    touched. Nobody writes the memref while the kernel runs, so that the op may
+    be moved and repeated.
+
+    ```mlir
+    func.func @lookup(
+        %slopes: memref<?xf32>, %head: index, %guard: i1) {
+      %slope = flash_tile.lookup %slopes[%head] if %guard : memref<?xf32>
+      return
+    }
+    ```
+
+    Constraint T49: an index per axis of the memref, and elements of type f32,
+    f16, bf16, i1, i8, i16, i32 or i64.
+  }];
+  let arguments = (ins AnyMemRef:$source, Variadic<Index>:$indices,
+                       Optional<I1>:$predicate);
+  let results = (outs AnyTypeOf<[AnyFloat, AnySignlessInteger]>:$result);
+  let assemblyFormat =
+      "$source `[` $indices `]` (`if` $predicate^)? attr-dict `:` type($source)";
+  let hasVerifier = 1;
+}
+
+def FlashTile_GatherElementsOp : FlashTile_Op<"gather_elements", [
+    AttrSizedOperandSegments, Pure]> {
+  let summary = "elements of an array that the kernel only reads, by index";
+  let description = [{
+    Element (i, j) of the result is `source[x]`, where
+
+    ```
+    x[d] = indices[d] + rows[d] * i + columns[d] * j + offsets[n](i, j)
+    ```
+
+    with the last term on the dimensions that `offset_dims` lists, in order. It
+    is zero, and memory is not touched, where an index lies outside the memref's
+    extents, where i or j is not below `row_limit` or `column_limit`, and where `valid` is false.
+    What a score or mask region reads: a bias (rows 1 on the queries' dimension,
+    columns 1 on the keys'), a relative table (rows -1 and columns 1 on the same
+    one), the documents of tokens, tables of tables (offsets). As for `lookup`,
+    nobody writes the memref while the kernel runs.
+
+    ```mlir
+    func.func @gather_elements(
+        %bias: memref<?x?xf32>, %table: memref<64xf32>, %q: index, %k: index,
+        %left: index, %which: tensor<128x64xi32>, %seen: tensor<128x64xi1>) {
+      %a = flash_tile.gather_elements %bias[%q, %k] rows [1, 0] columns [0, 1]
+        columns_below %left : memref<?x?xf32> -> tensor<128x64xf32>
+      %c0 = arith.constant 0 : index
+      %b = flash_tile.gather_elements %table[%c0] rows [0] columns [0]
+        offsets(%which at [0] : tensor<128x64xi32>) if %seen : tensor<128x64xi1>
+        : memref<64xf32> -> tensor<128x64xf32>
+      return
+    }
+    ```
+
+    Constraints: T49; T50 (a result of rank 2 with the memref's element type; a
+    row and a column factor per index, of magnitude below 2^20; offsets i32 or
+    i64 of the result's shape, one per dimension listed, which ascend; a validity
+    of i1 of that shape).
+  }];
+  let arguments = (ins AnyMemRef:$source, Variadic<Index>:$indices,
+                       DenseI64ArrayAttr:$rows, DenseI64ArrayAttr:$columns,
+                       Variadic<FlashTile_Tile>:$offsets,
+                       DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$offset_dims,
+                       Optional<Index>:$row_limit,
+                       Optional<Index>:$column_limit,
+                       Optional<FlashTile_Tile>:$valid);
+  let results = (outs FlashTile_Tile:$result);
+  let assemblyFormat = [{
+    $source `[` $indices `]` `rows` $rows `columns` $columns
+    (`offsets` `(` $offsets^ `at` $offset_dims `:` type($offsets) `)`)?
+    (`rows_below` $row_limit^)? (`columns_below` $column_limit^)?
+    (`if` $valid^ `:` type($valid))? attr-dict
+    `:` type($source) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def FlashTile_VoteOp
+    : FlashTile_Op<"vote", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "whether an element of the CTA's tile is true";
+  let description = [{
+    A barrier of all threads of the CTA that also tells each of them whether any
+    element of the tile is true (`barrier.cta.red.or`): the same in all threads.
+
+    ```mlir
+    func.func @vote(
+        %seen: tensor<128x64xi1>) {
+      %some = flash_tile.vote %seen : tensor<128x64xi1>
+      return
+    }
+    ```
+
+    Constraint T18: a tile of i1.
+  }];
+  let arguments = (ins StaticShapeTensorOf<[I1]>:$source);
+  let results = (outs I1:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source)";
+}
+
+def FlashTile_PutOp : FlashTile_Op<"put", [
+    MemoryEffects<[MemWrite]>,
+    TypesMatchWith<"the memref's element type", "dest", "value",
+                   "::llvm::cast<::mlir::MemRefType>($_self).getElementType()">]> {
+  let summary = "one scalar to global memory, by one thread";
+  let description = [{
+    Writes `dest[indices]`, once for the CTA. The value is the same in all
+    threads, and the indices lie within the memref. Nothing is ordered by it:
+    another kernel reads what this one has written.
+
+    ```mlir
+    func.func @put(
+        %tile: i32, %list: memref<?xi32>, %at: index) {
+      flash_tile.put %tile, %list[%at] : memref<?xi32>
+      return
+    }
+    ```
+
+    Constraint T49.
+  }];
+  let arguments = (ins AnyTypeOf<[AnyFloat, AnySignlessInteger]>:$value,
+                       AnyMemRef:$dest, Variadic<Index>:$indices);
+  let assemblyFormat = "$value `,` $dest `[` $indices `]` attr-dict `:` type($dest)";
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Asynchronous products
 //===----------------------------------------------------------------------===//

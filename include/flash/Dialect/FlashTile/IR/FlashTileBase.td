@@ -76,6 +76,8 @@ def FlashTile_Dialect : Dialect {
     | T46 | a contraction order: of a product with `a` in registers and an mma accumulator, a permutation of the instruction's depth (32 bytes of elements) that is linear over GF(2) |
     | T47 | the scratch of a reduction: a row for each of the result's, a column for each part, the source's element type |
     | T48 | tiles in global memory: rank 2, extents up to 65536, elements of whole bytes |
+    | T49 | lookup, put and gather_elements: an index per axis, elements of type f32, f16, bf16, i1, i8, i16, i32 or i64 |
+    | T50 | gather_elements: rank 2, the memref's element type; factors per index below 2^20 in magnitude; offsets i32 or i64 on ascending dimensions and validity i1, of the result's shape |
 
     ### Constraints of whole programs
 
