@@ -56,7 +56,7 @@ public:
       separateProducts();
     collectClasses();
     if (failed(anchorDots()) || failed(anchorSeparated()) ||
-        failed(propagate()) || failed(assignRest()))
+        failed(propagate()) || failed(anchorByRows()) || failed(assignRest()))
       return failure();
     applyTypes();
     return success();
@@ -318,6 +318,34 @@ private:
         expand.getSourceMutable().assign(converted);
       }
       return setLayout(expand, expand.getSource(), rows);
+    });
+    return failure(result.wasInterrupted());
+  }
+
+  /// Tiles that no dot produced, but whose row statistics meet a dot's: scores
+  /// that ignore Q K^T. They lie as an mma's accumulator does, if its rows do.
+  LogicalResult anchorByRows() {
+    WalkResult result = func.walk([&](Operation *op) {
+      Value tile, rows;
+      if (auto reduce = dyn_cast<ReduceOp>(op)) {
+        tile = reduce.getSource();
+        rows = reduce.getResult();
+      } else if (auto expand = dyn_cast<ExpandOp>(op)) {
+        tile = expand.getResult();
+        rows = expand.getSource();
+      } else {
+        return WalkResult::advance();
+      }
+      if (tileType(tile).getRank() != 2 || layoutOf(tile) || !layoutOf(rows))
+        return WalkResult::advance();
+      ArrayRef<int64_t> shape = tileType(tile).getShape();
+      FailureOr<Layout> layout =
+          Layout::mmaAccumulator(shape[0], shape[1], warps);
+      if (failed(layout) || !layout->slice(1).isSameFunction(*layoutOf(rows)))
+        return WalkResult::advance();
+      if (failed(setLayout(op, tile, *layout)) || failed(propagate()))
+        return WalkResult::interrupt();
+      return WalkResult::advance();
     });
     return failure(result.wasInterrupted());
   }
