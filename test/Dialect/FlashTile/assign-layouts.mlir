@@ -281,11 +281,13 @@ gpu.module @m {
 
 // -----
 
-// Statistics of an accumulator and of a loaded tile in one sum: the latter's
-// rows are 256 bytes, so four of them go to a warp at a time and not eight.
+// Statistics of an accumulator and of a loaded tile in one sum: the tile follows
+// the accumulator's rows.
 
+// CHECK-LABEL: gpu.func @by_rows
+// CHECK: flash_tile.load %{{.*}} -> tensor<32x64xf32, #flash_tile.layout<register = {{\[\[}}0, 1], [8, 0]], lane = {{\[\[}}0, 2], [0, 4], [1, 0], [2, 0], [4, 0]], repeat = {{\[\[}}8, 0, 8], [2, 16, 0]]>>
 gpu.module @m {
-  gpu.func @conflict(%q: !flash_tile.view<32x16xf16>, %k: !flash_tile.view<16x16xf16>, %x: memref<32x64xf32>)
+  gpu.func @by_rows(%q: !flash_tile.view<32x16xf16>, %k: !flash_tile.view<16x16xf16>, %x: memref<32x64xf32>)
       kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
     %c0 = arith.constant 0 : index
     %zero = arith.constant dense<0.0> : tensor<32x16xf32>
@@ -293,8 +295,27 @@ gpu.module @m {
       : !flash_tile.view<32x16xf16>, !flash_tile.view<16x16xf16>, tensor<32x16xf32>
     %m = flash_tile.reduce max %s axis 1 : tensor<32x16xf32> -> tensor<32xf32>
     %t = flash_tile.load %x[%c0, %c0] : memref<32x64xf32> -> tensor<32x64xf32>
-    // expected-error@below {{layout: expected #flash_tile.layout<register = [[8]], lane = [[0], [0], [1], [2], [4]], repeat = [[2, 16]]> (as assigned to the values it is combined with), got #flash_tile.layout<}}
     %n = flash_tile.reduce max %t axis 1 : tensor<32x64xf32> -> tensor<32xf32>
+    %r = arith.maxnumf %m, %n : tensor<32xf32>
+    gpu.return
+  }
+}
+
+// -----
+
+// Twelve columns are no accumulator's: the tile's rows are shared otherwise.
+
+gpu.module @m {
+  gpu.func @conflict(%q: !flash_tile.view<32x16xf16>, %k: !flash_tile.view<16x16xf16>, %x: memref<32x12xf32>)
+      kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+    %c0 = arith.constant 0 : index
+    %zero = arith.constant dense<0.0> : tensor<32x16xf32>
+    %s = flash_tile.dot %q, %k, %zero {transpose_b}
+      : !flash_tile.view<32x16xf16>, !flash_tile.view<16x16xf16>, tensor<32x16xf32>
+    %m = flash_tile.reduce max %s axis 1 : tensor<32x16xf32> -> tensor<32xf32>
+    %t = flash_tile.load %x[%c0, %c0] : memref<32x12xf32> -> tensor<32x12xf32>
+    // expected-error@below {{layout: expected #flash_tile.layout<register = [[8]], lane = [[0], [0], [1], [2], [4]], repeat = [[2, 16]]> (as assigned to the values it is combined with), got #flash_tile.layout<}}
+    %n = flash_tile.reduce max %t axis 1 : tensor<32x12xf32> -> tensor<32xf32>
     %r = arith.maxnumf %m, %n : tensor<32xf32>
     gpu.return
   }
