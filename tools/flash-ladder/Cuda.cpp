@@ -33,8 +33,13 @@ Result<LaunchArguments> placeOperands(const Problem &problem,
       {"k", &arrays->k},
       {"v", &arrays->v},
       {"o", &arrays->o},
-      {"lse", &arrays->lse}};
+      {"lse", &arrays->lse},
+      {"q_descale", arrays->qDescale ? &*arrays->qDescale : nullptr},
+      {"k_descale", arrays->kDescale ? &*arrays->kDescale : nullptr},
+      {"v_descale", arrays->vDescale ? &*arrays->vDescale : nullptr}};
   for (auto [name, array] : operands) {
+    if (!array)
+      continue;
     Result<uint64_t> address = device.allocate(array->storage.size());
     if (!address)
       return address.error();
@@ -42,9 +47,11 @@ Result<LaunchArguments> placeOperands(const Problem &problem,
                                      array->storage.size());
         !status)
       return status.error();
-    arguments.buffers[name] = {*address + uint64_t(array->offset) *
-                                              byteWidth(array->dtype),
-                               array->dtype, array->shape, array->strides};
+    arguments.buffers[name] = {
+        *address + uint64_t(array->offset) * byteWidth(array->dtype),
+        // To a kernel tf32 is f32.
+        array->dtype == DType::TF32 ? DType::F32 : array->dtype, array->shape,
+        array->strides};
   }
   return arguments;
 }

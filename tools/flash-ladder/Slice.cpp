@@ -179,6 +179,13 @@ public:
     arrays["v"] = std::move(made->v);
     arrays["o"] = std::move(made->o);
     arrays["lse"] = std::move(made->lse);
+    const std::pair<const char *, std::optional<StridedArray> *> scales[] = {
+        {"q_descale", &made->qDescale},
+        {"k_descale", &made->kDescale},
+        {"v_descale", &made->vDescale}};
+    for (auto [name, array] : scales)
+      if (*array)
+        arrays[name] = std::move(**array);
     arguments.sizes = sizes;
     arguments.scale = spec.effectiveScale();
     for (const Parameter &parameter : manifest.parameters) {
@@ -187,7 +194,7 @@ public:
         continue;
       if (it == arrays.end())
         return Error{"parameter '" + parameter.name +
-                     "': expected one of q, k, v, o, lse"};
+                     "': expected one of q, k, v, o, lse or a descale"};
       const StridedArray &array = it->second;
       uint64_t address = device.allocate(parameter.name, array.storage.size(),
                                          emu::Contents::Zero);
@@ -195,11 +202,13 @@ public:
       addresses[parameter.name] = address;
       std::vector<int64_t> shape = array.shape;
       shape[0] = sizes.b;
-      bool isKey = parameter.name == "k" || parameter.name == "v";
+      bool isKey = parameter.name[0] == 'k' || parameter.name[0] == 'v';
       shape[1] = isKey ? sizes.hkv : sizes.hq;
-      arguments.buffers[parameter.name] = {address + uint64_t(array.offset) *
-                                                         byteWidth(array.dtype),
-                                           array.dtype, shape, array.strides};
+      arguments.buffers[parameter.name] = {
+          address + uint64_t(array.offset) * byteWidth(array.dtype),
+          // To a kernel tf32 is f32.
+          array.dtype == DType::TF32 ? DType::F32 : array.dtype, shape,
+          array.strides};
     }
     return Success{};
   }
@@ -246,6 +255,14 @@ public:
   LaunchArguments arguments;
 
 private:
+  /// What head 0 of 8-bit operands is multiplied by; empty for other types.
+  std::vector<double> scaleOfHead(const char *name) const {
+    auto it = arrays.find(name);
+    if (it == arrays.end())
+      return {};
+    return {it->second.loadIndex(it->second.offset)};
+  }
+
   /// The whole problem's meaning for some rows of head 0: masks and biases see
   /// the rows' own numbers.
   ReferenceProblem problemAt(int64_t first, int64_t count) const {
@@ -256,6 +273,9 @@ private:
     part.sizes.sq = count;
     part.scale = whole.scale;
     part.softcap = whole.softcap;
+    part.queryScales = scaleOfHead("q_descale");
+    part.keyScales = scaleOfHead("k_descale");
+    part.valueScales = scaleOfHead("v_descale");
     if (spec.alibi) {
       double slope = alibiSlopes(sizes.hq).front();
       int64_t shift = first + sizes.sk - sizes.sq;
