@@ -5,7 +5,9 @@ import struct
 FORMATS = {
     "f32": ("<f4", "f"),
     "f16": ("<f2", "e"),
+    "bf16": ("<u2", "H"),
     "i64": ("<i8", "q"),
+    "index": ("<i8", "q"),
     "i32": ("<i4", "i"),
     "i16": ("<i2", "h"),
     "i8": ("|i1", "b"),
@@ -14,7 +16,10 @@ FORMATS = {
 
 
 def write(path, shape, element, values):
-    """`values` in row-major order, `element` a type of MLIR."""
+    """`values` in row-major order, `element` a type of MLIR. bf16 is written as
+    its bits, cut off."""
+    if element == "bf16":
+        values = [struct.unpack("<I", struct.pack("<f", value))[0] >> 16 for value in values]
     descr, code = FORMATS[element]
     text = "".join("%d, " % n for n in shape)
     header = "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }" % (descr, text)
