@@ -5,8 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "MaskConstraints.h"
+#include "AffineForm.h"
 
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -74,14 +75,4 @@ AffineForm AffineForm::literal(int64_t value) {
   AffineForm form;
   form.constant = value;
   return form;
-}
-
-AffineForm mlir::flash::queriesForm(const MaskTiling &tiling) {
-  return tiling.queries ? AffineForm::literal(*tiling.queries)
-                        : AffineForm::symbol(kQueries);
-}
-
-AffineForm mlir::flash::keysForm(const MaskTiling &tiling) {
-  return tiling.keys ? AffineForm::literal(*tiling.keys)
-                     : AffineForm::symbol(kKeys);
 }

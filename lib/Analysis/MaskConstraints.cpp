@@ -23,10 +23,8 @@ using arith::CmpIPredicate;
 
 namespace {
 
-/// Most constraints of a conjunction, conjunctions of a union, cases of a
-/// value and divisions: a projection may square the first, and `and` multiplies
-/// the second. What goes beyond is left out.
-constexpr size_t kMaxConstraints = 16;
+/// Most conjunctions of a union, cases of a value and divisions: `and`
+/// multiplies the first. What goes beyond is left out.
 constexpr size_t kMaxConjunctions = 16;
 constexpr size_t kMaxCases = 8;
 constexpr size_t kMaxDivisions = 8;
@@ -102,60 +100,6 @@ private:
 //===----------------------------------------------------------------------===//
 // Unions of conjunctions
 //===----------------------------------------------------------------------===//
-
-/// Adds a constraint once; what exceeds the limit is left out.
-static void addConstraint(MaskConjunction &conjunction,
-                          const AffineConstraint &constraint) {
-  if (llvm::is_contained(conjunction.constraints, constraint))
-    return;
-  if (conjunction.constraints.size() < kMaxConstraints)
-    conjunction.constraints.push_back(constraint);
-  else
-    conjunction.exact = false;
-}
-
-/// Adds `left - right + slack >= 0`, or == 0.
-static void addDifference(MaskConjunction &conjunction, const AffineForm &left,
-                          const AffineForm &right, int64_t slack = 0,
-                          bool equality = false) {
-  AffineConstraint constraint{left, equality};
-  if (constraint.form.add(right, -1) &&
-      constraint.form.add(AffineForm::literal(slack), 1))
-    addConstraint(conjunction, constraint);
-  else
-    conjunction.exact = false;
-}
-
-static MaskConjunction both(const MaskConjunction &left,
-                            const MaskConjunction &right) {
-  MaskConjunction result = left;
-  result.exact = left.exact && right.exact;
-  for (const AffineConstraint &constraint : right.constraints)
-    addConstraint(result, constraint);
-  return result;
-}
-
-/// Every constraint of `wide` is one of `narrow`, which it therefore contains.
-static bool contains(const MaskConjunction &wide,
-                     const MaskConjunction &narrow) {
-  return llvm::all_of(wide.constraints, [&](const AffineConstraint &item) {
-    return llvm::is_contained(narrow.constraints, item);
-  });
-}
-
-/// Adds a conjunction unless another one contains it, and takes out those that
-/// it contains.
-static void addConjunction(MaskUnion &sets, MaskConjunction added) {
-  for (MaskConjunction &known : sets)
-    if (contains(known, added)) {
-      known.exact |= added.exact && contains(added, known);
-      return;
-    }
-  llvm::erase_if(sets, [&](const MaskConjunction &known) {
-    return contains(added, known);
-  });
-  sets.push_back(std::move(added));
-}
 
 MaskUnion MaskReader::disjoin(MaskUnion left, const MaskUnion &right,
                               Operation *op) {
@@ -624,6 +568,16 @@ void MaskReader::addCompare(CmpIPredicate predicate, const Case &left,
   case CmpIPredicate::ugt:
     return addUnsigned(CmpIPredicate::sgt, false);
   }
+}
+
+AffineForm mlir::flash::queriesForm(const MaskTiling &tiling) {
+  return tiling.queries ? AffineForm::literal(*tiling.queries)
+                        : AffineForm::symbol(kQueries);
+}
+
+AffineForm mlir::flash::keysForm(const MaskTiling &tiling) {
+  return tiling.keys ? AffineForm::literal(*tiling.keys)
+                     : AffineForm::symbol(kKeys);
 }
 
 MaskFormula mlir::flash::readMask(Region &mask, MaskRanges &ranges) {

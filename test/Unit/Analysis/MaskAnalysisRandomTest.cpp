@@ -47,18 +47,10 @@ struct Conjunction {
   }
 };
 
-} // namespace
-
-TEST_F(MaskAnalysisTest, RandomConjunctions) {
-  std::mt19937 random(7);
-  auto draw = [&](int low, int high) {
-    return std::uniform_int_distribution<int>(low, high)(random);
-  };
-  for (int round = 0; round < 60; ++round) {
-    Conjunction conjunction;
-    int count = draw(1, 3);
-    for (int i = 0; i < count; ++i)
-      conjunction.rows.push_back({draw(-3, 3), draw(-3, 3), draw(-20, 30)});
+class MaskAnalysisRandomTest : public MaskAnalysisTest {
+protected:
+  /// Checks every tile of 8 queries by 4 keys, of static and dynamic sizes.
+  void checkSizes(const Conjunction &conjunction, bool tight) {
     Region &mask = parse(conjunction.text());
     for (int64_t sq : {1, 11, 24})
       for (int64_t sk : {2, 16, 29})
@@ -68,7 +60,23 @@ TEST_F(MaskAnalysisTest, RandomConjunctions) {
               [&](int64_t q, int64_t k, int64_t, int64_t) {
                 return conjunction(q, k);
               },
-              /*tight=*/false, isStatic);
+              tight, isStatic);
+  }
+};
+
+} // namespace
+
+TEST_F(MaskAnalysisRandomTest, Conjunctions) {
+  std::mt19937 random(7);
+  auto draw = [&](int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(random);
+  };
+  for (int round = 0; round < 60; ++round) {
+    Conjunction conjunction;
+    int count = draw(1, 3);
+    for (int i = 0; i < count; ++i)
+      conjunction.rows.push_back({draw(-3, 3), draw(-3, 3), draw(-20, 30)});
+    checkSizes(conjunction, /*tight=*/false);
     if (HasFatalFailure())
       return;
   }
@@ -80,7 +88,7 @@ TEST_F(MaskAnalysisTest, RandomConjunctions) {
 
 // Of differences of q and k, and of bounds of either, every tile is known
 // exactly: their polyhedra have integer corners.
-TEST_F(MaskAnalysisTest, RandomDifferencesAreTight) {
+TEST_F(MaskAnalysisRandomTest, DifferencesAreTight) {
   std::mt19937 random(11);
   auto draw = [&](int low, int high) {
     return std::uniform_int_distribution<int>(low, high)(random);
@@ -94,16 +102,7 @@ TEST_F(MaskAnalysisTest, RandomDifferencesAreTight) {
       auto [q, k] = factors[draw(0, 5)];
       conjunction.rows.push_back({q, k, draw(-20, 30)});
     }
-    Region &mask = parse(conjunction.text());
-    for (int64_t sq : {1, 11, 24})
-      for (int64_t sk : {2, 16, 29})
-        for (bool isStatic : {false, true})
-          check(
-              mask, {sq, sk, 8, 4},
-              [&](int64_t q, int64_t k, int64_t, int64_t) {
-                return conjunction(q, k);
-              },
-              /*tight=*/true, isStatic);
+    checkSizes(conjunction, /*tight=*/true);
     if (HasFatalFailure())
       return;
   }
