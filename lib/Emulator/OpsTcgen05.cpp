@@ -1,4 +1,4 @@
-//===- OpsTcgen05.cpp - tcgen05.mma, cp, shift, commit ----------*- C++ -*-===//
+//===- OpsTcgen05.cpp - tcgen05.mma, commit --------------------*- C++ -*-===//
 //
 // Part of the Flash project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -14,8 +14,7 @@
 #include "Lanes.h"
 #include "MemoryAccess.h"
 #include "Ops.h"
-#include "TensorPipeline.h"
-#include "TensorUse.h"
+#include "TensorIssuer.h"
 
 #include <algorithm>
 #include <bit>
@@ -25,78 +24,12 @@ using syntax::Operand;
 
 namespace {
 
-TensorPipelines &pipelines(Cluster &cluster) {
-  if (!cluster.tensor) {
-    auto fresh = std::make_unique<TensorPipelines>(cluster);
-    cluster.tensor = fresh.get();
-    cluster.agents.push_back(std::move(fresh));
-  }
-  return *cluster.tensor;
-}
-
 //===----------------------------------------------------------------------===//
-// Operands
+// mma
 //===----------------------------------------------------------------------===//
 
-/// What an operation is checked against and recorded as.
-struct Issuer {
-  Warp &warp;
-  const Inst &inst;
-  unsigned lane;
-  uint32_t lanes() const { return 1u << lane; }
-
-  bool fail(IssueKind kind, std::string message) const {
-    warp.cta->fatal(kind, warp, &inst, lanes(), std::move(message));
-    return false;
-  }
-  Accessor accessor() const {
-    return {uint16_t(warp.agent), uint8_t(lane), false, warp.pcOf(inst)};
-  }
-};
-
-/// Numbers the operation for the checker; 0 without one.
-uint32_t startOperation(const Issuer &issuer) {
-  Checker *checker = issuer.warp.cta->checker;
-  return checker ? checker->startOp(issuer.accessor()) : 0;
-}
-
-/// Reads a descriptor and checks that the operand lies in the shared memory of
-/// every CTA concerned.
-bool readMatrix(const Issuer &issuer, const char *name, uint64_t descriptor,
-                SharedMatrix &matrix) {
-  std::string problem = readTcgen05Descriptor(descriptor, matrix.descriptor);
-  if (problem.empty())
-    problem = matrix.problem(issuer.warp.cta->sharedBytes);
-  if (problem.empty())
-    return true;
-  return issuer.fail(IssueKind::OutOfBounds,
-                     std::string(name) + ": " + problem);
-}
-
-/// Tells the checker that the operation reads `matrix` in `cta`.
-void readShared(const Issuer &issuer, const Cta &cta, uint32_t operation,
-                const SharedMatrix &matrix) {
-  Checker *checker = cta.checker;
-  if (!checker)
-    return;
-  uint32_t low = ~0u, high = 0;
-  matrix.forUnits([&](uint32_t, uint32_t, uint32_t address) {
-    low = std::min(low, address);
-    high = std::max(high, address);
-  });
-  uint32_t base = cta.rank * cta.cluster.sharedStride;
-  auto set = std::make_shared<SharedSet>(base + low, high - low + 16);
-  matrix.forUnits([&](uint32_t, uint32_t, uint32_t address) {
-    set->add(base + address, 16);
-  });
-  Finding finding = checker->asyncRead(issuer.accessor(), operation, set,
-                                       cta.checkUninitialised);
-  if (finding.kind != Finding::None)
-    reportFinding(issuer.warp, issuer.inst, issuer.lane, finding, false);
-}
-
-bool checkAlignedLane(const Issuer &issuer, const char *name, uint32_t address,
-                      bool mayBeHalf) {
+bool checkAlignedLane(const TensorIssuer &issuer, const char *name,
+                      uint32_t address, bool mayBeHalf) {
   unsigned lane = address >> 16;
   if (lane == 0 || (mayBeHalf && lane == 16))
     return true;
@@ -104,10 +37,6 @@ bool checkAlignedLane(const Issuer &issuer, const char *name, uint32_t address,
                      std::string(name) + ": lane " + std::to_string(lane) +
                          ": expected 0" + (mayBeHalf ? " or 16" : ""));
 }
-
-//===----------------------------------------------------------------------===//
-// mma
-//===----------------------------------------------------------------------===//
 
 /// inst.sub of a product, beside its TensorKind.
 enum : uint8_t {
@@ -119,13 +48,9 @@ enum : uint8_t {
 
 /// ops: D, A, B, instruction descriptor, predicate. imm: offsets of the
 /// addresses of D and A. n: .cta_group and, from bit 2 on, the scale of D.
-void issueProduct(const Issuer &issuer) {
+void issueProduct(const TensorIssuer &issuer) {
   auto [warp, inst, lane] = issuer;
-  TensorOperation operation;
-  operation.group = inst.n & 3;
-  operation.lane = uint8_t(lane);
-  operation.warp = &warp;
-  operation.inst = &inst;
+  TensorOperation operation = issuer.operation(TensorOperation::Product);
   TensorProduct &product = operation.product;
   TensorShape &shape = product.shape;
   std::string message;
@@ -187,13 +112,13 @@ void issueProduct(const Issuer &issuer) {
     }
   } else {
     operation.a = matrix(shape.aMajorMN, shape.rowsPerCta(group));
-    if (!readMatrix(issuer, "A", sourceRow<uint64_t>(warp, inst.ops[1])[lane],
-                    operation.a))
+    if (!issuer.readMatrix("A", sourceRow<uint64_t>(warp, inst.ops[1])[lane],
+                           operation.a))
       return;
   }
   operation.b = matrix(shape.bMajorMN, shape.n / group);
-  if (!readMatrix(issuer, "B", sourceRow<uint64_t>(warp, inst.ops[2])[lane],
-                  operation.b))
+  if (!issuer.readMatrix("B", sourceRow<uint64_t>(warp, inst.ops[2])[lane],
+                         operation.b))
     return;
 
   const DataPath path(group, shape.m, shape.n);
@@ -213,7 +138,7 @@ void issueProduct(const Issuer &issuer) {
       operation.disabled[i / 4][i % 4] =
           sourceRow<uint32_t>(warp, disabled[i])[lane];
 
-  operation.checkerOp = startOperation(issuer);
+  operation.checkerOp = issuer.startOperation();
   for (unsigned i = 0; i < group; ++i) {
     Cta &cta = *ctas[i];
     if (operation.aInTensorMemory)
@@ -223,8 +148,8 @@ void issueProduct(const Issuer &issuer) {
                          operation.checkerOp);
       }
     else
-      readShared(issuer, cta, operation.checkerOp, operation.a);
-    readShared(issuer, cta, operation.checkerOp, operation.b);
+      issuer.readShared(cta, operation.checkerOp, operation.a);
+    issuer.readShared(cta, operation.checkerOp, operation.b);
     for (const TensorRange &range : dRanges) {
       if (product.accumulate)
         checkTensorWritten(warp, inst, issuer.lanes(), cta, range, "D");
@@ -233,7 +158,7 @@ void issueProduct(const Issuer &issuer) {
     }
   }
   warp.tensorFlops[warp.pcOf(inst)] += 2ull * shape.m * shape.n * shape.k;
-  pipelines(warp.cta->cluster).issue(std::move(operation));
+  issuer.issue(std::move(operation));
 }
 
 void runProduct(Warp &warp, const Inst &inst, uint32_t mask) {
@@ -352,155 +277,6 @@ bool decodeProduct(Decoder &d) {
 }
 
 //===----------------------------------------------------------------------===//
-// cp, shift
-//===----------------------------------------------------------------------===//
-
-/// ops: address, descriptor; imm: offset of the address; sub: CopyShape.
-void issueCopy(const Issuer &issuer) {
-  auto [warp, inst, lane] = issuer;
-  TensorOperation operation;
-  operation.kind = TensorOperation::Copy;
-  operation.group = inst.n;
-  operation.lane = uint8_t(lane);
-  operation.warp = &warp;
-  operation.inst = &inst;
-  operation.shape = CopyShape(inst.sub);
-  operation.address =
-      sourceRow<uint32_t>(warp, inst.ops[0])[lane] + uint32_t(inst.imm);
-  auto ctas = tensorCtas(warp, inst, inst.n);
-  if (!ctas[0])
-    return;
-  operation.a.bits = 32;
-  operation.a.rows = copyRows(operation.shape);
-  operation.a.k = copyColumns(operation.shape);
-  if (!readMatrix(issuer, "source",
-                  sourceRow<uint64_t>(warp, inst.ops[1])[lane], operation.a))
-    return;
-  auto ranges = operation.writes();
-  for (unsigned i = 0; i < operation.group; ++i)
-    for (const TensorRange &range : ranges)
-      if (!checkTensorRange(warp, inst, issuer.lanes(), *ctas[i], range,
-                            "destination"))
-        return;
-  operation.checkerOp = startOperation(issuer);
-  for (unsigned i = 0; i < operation.group; ++i) {
-    readShared(issuer, *ctas[i], operation.checkerOp, operation.a);
-    for (const TensorRange &range : ranges)
-      noteTensorAccess(warp, inst, issuer.lanes(), *ctas[i], range, true,
-                       operation.checkerOp);
-  }
-  pipelines(warp.cta->cluster).issue(std::move(operation));
-}
-
-/// ops: address; imm: its offset.
-void issueShift(const Issuer &issuer) {
-  auto [warp, inst, lane] = issuer;
-  TensorOperation operation;
-  operation.kind = TensorOperation::Shift;
-  operation.group = inst.n;
-  operation.lane = uint8_t(lane);
-  operation.warp = &warp;
-  operation.inst = &inst;
-  operation.address =
-      sourceRow<uint32_t>(warp, inst.ops[0])[lane] + uint32_t(inst.imm);
-  auto ctas = tensorCtas(warp, inst, inst.n);
-  if (!ctas[0])
-    return;
-  if ((operation.address >> 16) % 32) {
-    issuer.fail(IssueKind::TensorMemory,
-                "lane " + std::to_string(operation.address >> 16) +
-                    ": expected a multiple of 32");
-    return;
-  }
-  TensorRange range = operation.writes().front();
-  for (unsigned i = 0; i < operation.group; ++i)
-    if (!checkTensorRange(warp, inst, issuer.lanes(), *ctas[i], range,
-                          "tensor memory"))
-      return;
-  operation.checkerOp = startOperation(issuer);
-  for (unsigned i = 0; i < operation.group; ++i) {
-    checkTensorWritten(warp, inst, issuer.lanes(), *ctas[i], range,
-                       "tensor memory");
-    noteTensorAccess(warp, inst, issuer.lanes(), *ctas[i], range, true,
-                     operation.checkerOp);
-  }
-  pipelines(warp.cta->cluster).issue(std::move(operation));
-}
-
-template <void (*Issue)(const Issuer &)>
-void runForLanes(Warp &warp, const Inst &inst, uint32_t mask) {
-  if (!checkTensorGroup(warp, inst, mask, inst.n))
-    return;
-  forLanes(mask, [&](unsigned lane) {
-    if (!warp.cta->launch.stop)
-      Issue({warp, inst, lane});
-  });
-}
-
-bool tensorAddressOperand(Decoder &d, size_t i) {
-  AddressOperand address = d.address(i);
-  if (d.failed())
-    return false;
-  if (!address.hasBase || address.base64)
-    return d.fail("tensor memory address: expected a 32-bit register");
-  d.inst.ops[0] = address.base;
-  d.inst.imm = uint32_t(address.offset);
-  return true;
-}
-
-bool decodeCopy(Decoder &d) {
-  unsigned group;
-  if (!takeCtaGroup(d, group))
-    return false;
-  struct Row {
-    std::string_view shape, multicast;
-    CopyShape value;
-  };
-  static constexpr Row rows[] = {
-      {"128x256b", "", CopyShape::S128x256b},
-      {"128x128b", "", CopyShape::S128x128b},
-      {"4x256b", "", CopyShape::S4x256b},
-      {"64x128b", "warpx2::02_13", CopyShape::S64x128bWarps02},
-      {"64x128b", "warpx2::01_23", CopyShape::S64x128bWarps01},
-      {"32x128b", "warpx4", CopyShape::S32x128bAllWarps}};
-  std::string_view shape = d.takeNext(), multicast;
-  if (d.peekNext().starts_with("warpx"))
-    multicast = d.takeNext();
-  bool found = false;
-  for (const Row &row : rows)
-    if (row.shape == shape && row.multicast == multicast) {
-      d.inst.sub = uint8_t(row.value);
-      found = true;
-    }
-  if (!found)
-    return d.unsupported("unknown shape");
-  if (!d.peekNext().empty())
-    return d.unsupported("decompression (." + std::string(d.peekNext()) +
-                         ") is not supported");
-  if (!d.expectOperands(2, 2) || !tensorAddressOperand(d, 0))
-    return false;
-  d.inst.ops[1] = d.source(1, Type::B64);
-  d.inst.n = uint8_t(group);
-  d.noteAsyncProxy();
-  d.setHandler(runForLanes<issueCopy>);
-  return true;
-}
-
-bool decodeShift(Decoder &d) {
-  unsigned group;
-  if (!takeCtaGroup(d, group))
-    return false;
-  if (!d.take("down"))
-    return d.unsupported("expected .down");
-  if (!d.expectOperands(1, 1) || !tensorAddressOperand(d, 0))
-    return false;
-  d.inst.n = uint8_t(group);
-  d.noteAsyncProxy();
-  d.setHandler(runForLanes<issueShift>);
-  return true;
-}
-
-//===----------------------------------------------------------------------===//
 // commit
 //===----------------------------------------------------------------------===//
 
@@ -526,19 +302,14 @@ void runCommit(Warp &warp, const Inst &inst, uint32_t mask) {
     return;
   }
   forLanes(mask, [&](unsigned lane) {
-    TensorOperation operation;
-    operation.kind = TensorOperation::Commit;
-    operation.group = inst.n;
-    operation.lane = uint8_t(lane);
-    operation.warp = &warp;
-    operation.inst = &inst;
+    TensorIssuer issuer{warp, inst, lane};
+    TensorOperation operation = issuer.operation(TensorOperation::Commit);
     uint32_t offset = uint32_t(access.address[lane]);
     if (inst.sub & kMulticast) {
       uint32_t ranks = sourceRow<uint32_t>(warp, inst.ops[1])[lane] & 0xffff;
       if (ranks >> cluster.size()) {
-        cta.fatal(IssueKind::OutOfBounds, warp, &inst, 1u << lane,
-                  "mask of CTAs: the cluster has " +
-                      std::to_string(cluster.size()));
+        issuer.fail(IssueKind::OutOfBounds, "mask of CTAs: the cluster has " +
+                                                std::to_string(cluster.size()));
         return;
       }
       for (uint32_t rank = 0; rank < cluster.size(); ++rank)
@@ -548,9 +319,9 @@ void runCommit(Warp &warp, const Inst &inst, uint32_t mask) {
       operation.mbarriers.push_back(offset);
     }
     for (uint32_t at : operation.mbarriers)
-      if (!cluster.mbarriers.check(warp, inst, 1u << lane, at))
+      if (!cluster.mbarriers.check(warp, inst, issuer.lanes(), at))
         return;
-    pipelines(cluster).issue(std::move(operation));
+    issuer.issue(std::move(operation));
   });
 }
 
@@ -595,8 +366,8 @@ bool decodeTcgen05(Decoder &d) {
       {"fence::before_thread_sync", decodeTensorFenceBefore},
       {"fence::after_thread_sync", decodeTensorFenceAfter},
       {"mma", decodeProduct},
-      {"cp", decodeCopy},
-      {"shift", decodeShift},
+      {"cp", decodeTensorCopy},
+      {"shift", decodeTensorShift},
       {"commit", decodeCommit}};
   std::string_view name = d.takeNext();
   d.setCountName("tcgen05." + std::string(name));

@@ -80,6 +80,8 @@ bool decodeTensorWaitLoad(Decoder &d);
 bool decodeTensorWaitStore(Decoder &d);
 bool decodeTensorFenceBefore(Decoder &d);
 bool decodeTensorFenceAfter(Decoder &d);
+bool decodeTensorCopy(Decoder &d);
+bool decodeTensorShift(Decoder &d);
 
 } // namespace flash::emu
 
