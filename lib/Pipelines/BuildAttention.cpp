@@ -8,6 +8,7 @@
 #include "flash/Pipelines/BuildAttention.h"
 
 #include "flash/Dialect/Flash/IR/Flash.h"
+#include "flash/Pipelines/ElementTypes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
@@ -18,24 +19,6 @@ using ::flash::runtime::AttentionSpec;
 using ::flash::runtime::Causal;
 using ::flash::runtime::DType;
 using ::flash::runtime::Layout;
-
-/// The type of one element of Q, K, V and O. SPEC admits floats only.
-static Type getElementType(MLIRContext *context, DType dtype) {
-  switch (dtype) {
-  case DType::F16:
-    return Float16Type::get(context);
-  case DType::BF16:
-    return BFloat16Type::get(context);
-  case DType::TF32:
-    return FloatTF32Type::get(context);
-  case DType::E4M3:
-    return Float8E4M3FNType::get(context);
-  case DType::E5M2:
-    return Float8E5M2Type::get(context);
-  default:
-    return Float32Type::get(context);
-  }
-}
 
 /// The layout of a memref of logical sizes [B, H, S, D] or [B, H, S] that is
 /// dense in `order`.

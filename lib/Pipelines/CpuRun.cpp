@@ -9,6 +9,7 @@
 
 #include "flash/Dialect/Flash/Transforms/BufferizableOpInterfaceImpl.h"
 #include "flash/Dialect/Flash/Transforms/Transforms.h"
+#include "flash/Pipelines/ElementTypes.h"
 
 #include "mlir/Dialect/Arith/Transforms/BufferDeallocationOpInterfaceImpl.h"
 #include "mlir/Dialect/Arith/Transforms/BufferizableOpInterfaceImpl.h"
@@ -87,26 +88,11 @@ void appendCpuDialects(MLIRContext *context) {
 } // namespace
 
 /// The storage of an element type; none for what the host cannot compute.
-static std::optional<DType> getStorage(Type type) {
-  if (type.isF16())
-    return DType::F16;
-  if (type.isBF16())
-    return DType::BF16;
-  if (type.isF32())
-    return DType::F32;
-  if (type.isF64())
-    return DType::F64;
-  if (type.isSignlessInteger(1))
-    return DType::Bool;
-  if (type.isSignlessInteger(8))
-    return DType::I8;
-  if (type.isSignlessInteger(16))
-    return DType::I16;
-  if (type.isSignlessInteger(32))
-    return DType::I32;
-  if (type.isSignlessInteger(64) || type.isIndex())
-    return DType::I64;
-  return std::nullopt;
+static std::optional<DType> getHostDType(Type type) {
+  std::optional<DType> dtype = getDType(type);
+  if (dtype == DType::TF32 || dtype == DType::E4M3 || dtype == DType::E5M2)
+    return std::nullopt;
+  return dtype;
 }
 
 static std::string print(Type type) {
@@ -123,7 +109,7 @@ static llvm::Error checkArgument(unsigned index, const CpuArgument &argument,
   };
   auto memref = dyn_cast<MemRefType>(type);
   Type element = memref ? memref.getElementType() : type;
-  std::optional<DType> storage = getStorage(element);
+  std::optional<DType> storage = getHostDType(element);
   if (!storage)
     return refuse(role("element type") +
                   ": expected f16, bf16, f32, f64 or an integer on the host, "

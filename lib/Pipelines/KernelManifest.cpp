@@ -8,6 +8,7 @@
 #include "KernelManifest.h"
 
 #include "flash/Dialect/Flash/IR/Flash.h"
+#include "flash/Pipelines/ElementTypes.h"
 #include "flash/Target/PTX.h"
 #include "llvm/Config/llvm-config.h"
 
@@ -15,30 +16,6 @@ namespace mlir::flash {
 namespace {
 
 using namespace ::flash::runtime;
-
-std::optional<DType> toDType(Type type) {
-  if (type.isF16())
-    return DType::F16;
-  if (type.isBF16())
-    return DType::BF16;
-  if (type.isF32())
-    return DType::F32;
-  if (isa<Float8E4M3FNType>(type))
-    return DType::E4M3;
-  if (isa<Float8E5M2Type>(type))
-    return DType::E5M2;
-  if (type.isInteger(1))
-    return DType::Bool;
-  if (type.isInteger(8))
-    return DType::I8;
-  if (type.isInteger(16))
-    return DType::I16;
-  if (type.isInteger(32))
-    return DType::I32;
-  if (type.isInteger(64))
-    return DType::I64;
-  return std::nullopt;
-}
 
 StringRef roleOf(gpu::GPUFuncOp function, unsigned argument) {
   auto role =
@@ -59,8 +36,8 @@ LogicalResult addCapture(gpu::GPUFuncOp function, unsigned argument,
   for (unsigned number = 2; manifest.find(name); ++number)
     name = base + "_" + std::to_string(number);
   if (auto memref = dyn_cast<MemRefType>(type)) {
-    std::optional<DType> dtype = toDType(memref.getElementType());
-    if (!dtype)
+    std::optional<DType> dtype = getDType(memref.getElementType());
+    if (!dtype || *dtype == DType::F64 || *dtype == DType::TF32)
       return function.emitError("capture element type: expected f32, f16, bf16, "
                                 "i1, i8, i16, i32 or i64, got ")
              << memref.getElementType();
@@ -154,9 +131,9 @@ FailureOr<Manifest> describeKernel(gpu::GPUFuncOp function,
       if (role == StringRef(name(scale)))
         descales.push_back(scale);
     if (memref && role == "q")
-      in = toDType(memref.getElementType());
+      in = getDType(memref.getElementType());
     if (memref && role == "o")
-      out = toDType(memref.getElementType());
+      out = getDType(memref.getElementType());
   }
   if (!in || !out)
     return function.emitError(

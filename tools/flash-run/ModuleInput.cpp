@@ -7,6 +7,7 @@
 
 #include "ModuleInput.h"
 
+#include "flash/Pipelines/ElementTypes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Parser/Parser.h"
@@ -26,49 +27,9 @@ using ::flash::runtime::StridedArray;
 
 /// What queries, keys and values may be made of.
 static std::optional<DType> getFloat(Type type) {
-  if (type.isF16())
-    return DType::F16;
-  if (type.isBF16())
-    return DType::BF16;
-  if (type.isF32())
-    return DType::F32;
-  if (type.isTF32())
-    return DType::TF32;
-  if (isa<Float8E4M3FNType>(type))
-    return DType::E4M3;
-  if (isa<Float8E5M2Type>(type))
-    return DType::E5M2;
-  return std::nullopt;
-}
-
-/// Storage of an element type; none for what no array of the runtime holds.
-static std::optional<DType> getStorage(Type type) {
-  if (type.isF16())
-    return DType::F16;
-  if (type.isBF16())
-    return DType::BF16;
-  if (type.isF32())
-    return DType::F32;
-  if (type.isF64())
-    return DType::F64;
-  if (type.isIndex())
-    return DType::I64;
-  if (!type.isSignlessInteger())
+  if (!isa<FloatType>(type) || type.isF64())
     return std::nullopt;
-  switch (type.getIntOrFloatBitWidth()) {
-  case 1:
-    return DType::Bool;
-  case 8:
-    return DType::I8;
-  case 16:
-    return DType::I16;
-  case 32:
-    return DType::I32;
-  case 64:
-    return DType::I64;
-  default:
-    return std::nullopt;
-  }
+  return getDType(type);
 }
 
 namespace {
@@ -315,7 +276,7 @@ LogicalResult Reader::readCaptures() {
   for (auto [i, value] : llvm::enumerate(input.op.getCaptures())) {
     CaptureInput capture;
     capture.type = value.getType();
-    std::optional<DType> dtype = getStorage(getElementTypeOrSelf(value));
+    std::optional<DType> dtype = getDType(getElementTypeOrSelf(value));
     if (!dtype)
       return input.op.emitError()
              << "capture " << i

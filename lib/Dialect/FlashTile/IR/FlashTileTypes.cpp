@@ -37,6 +37,17 @@ static void printTile(AsmPrinter &printer, ArrayRef<int64_t> shape,
   printer << "x" << elementType;
 }
 
+/// `<64x128xbf16>`.
+template <typename T> static Type parseTileType(AsmParser &parser) {
+  SMLoc loc = parser.getCurrentLocation();
+  SmallVector<int64_t> shape;
+  Type elementType;
+  if (parser.parseLess() || parseTile(parser, shape, elementType) ||
+      parser.parseGreater())
+    return {};
+  return parser.getChecked<T>(loc, parser.getContext(), shape, elementType);
+}
+
 /// `<2x64x128xbf16, #flash_tile.swizzle<...>>`, the swizzle optional.
 template <typename T> static Type parseSwizzledType(AsmParser &parser) {
   SMLoc loc = parser.getCurrentLocation();
@@ -177,14 +188,7 @@ LogicalResult ViewType::verify(function_ref<InFlightDiagnostic()> emitError,
 //===----------------------------------------------------------------------===//
 
 Type GlobalTileType::parse(AsmParser &parser) {
-  SMLoc loc = parser.getCurrentLocation();
-  SmallVector<int64_t> shape;
-  Type elementType;
-  if (parser.parseLess() || parseTile(parser, shape, elementType) ||
-      parser.parseGreater())
-    return {};
-  return parser.getChecked<GlobalTileType>(loc, parser.getContext(), shape,
-                                           elementType);
+  return parseTileType<GlobalTileType>(parser);
 }
 
 void GlobalTileType::print(AsmPrinter &printer) const {
@@ -277,14 +281,7 @@ TensorMapType::verify(function_ref<InFlightDiagnostic()> emitError,
 //===----------------------------------------------------------------------===//
 
 Type TmemType::parse(AsmParser &parser) {
-  SMLoc loc = parser.getCurrentLocation();
-  SmallVector<int64_t> shape;
-  Type elementType;
-  if (parser.parseLess() || parseTile(parser, shape, elementType) ||
-      parser.parseGreater())
-    return {};
-  return parser.getChecked<TmemType>(loc, parser.getContext(), shape,
-                                     elementType);
+  return parseTileType<TmemType>(parser);
 }
 
 void TmemType::print(AsmPrinter &printer) const {
