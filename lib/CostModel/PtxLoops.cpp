@@ -339,13 +339,74 @@ PtxClassCounts PtxKernel::count(const std::vector<unsigned> &which) const {
   return counts;
 }
 
-std::vector<const PtxLoop *> PtxKernel::kvLoops() const {
-  std::vector<const PtxLoop *> found;
-  for (const PtxLoop &loop : loops) {
-    PtxClassCounts counts = count(loop.blocks);
-    if (loop.depth == 0 &&
-        (counts[unsigned(PtxClass::Mma)] || counts[unsigned(PtxClass::Fma)]))
-      found.push_back(&loop);
+namespace {
+
+/// Collects the KV loops of a kernel.
+class KvLoopFinder {
+public:
+  explicit KvLoopFinder(const PtxKernel &kernel) : kernel(kernel) {}
+
+  void run() {
+    for (const PtxLoop &loop : kernel.loops)
+      if (loop.depth == 0 && hasProduct(loop))
+        visit(loop);
   }
-  return found;
+
+  std::vector<const PtxLoop *> found;
+
+private:
+  bool hasProduct(const PtxLoop &loop) const {
+    PtxClassCounts counts = kernel.count(loop.blocks);
+    return counts[unsigned(PtxClass::Mma)] || counts[unsigned(PtxClass::Fma)];
+  }
+
+  /// The outermost loops with a product in `outer`.
+  std::vector<const PtxLoop *> productsIn(const PtxLoop &outer) const {
+    std::vector<const PtxLoop *> inner;
+    for (const PtxLoop &loop : kernel.loops)
+      if (loop.depth == outer.depth + 1 && hasProduct(loop) &&
+          std::find(outer.blocks.begin(), outer.blocks.end(), loop.header) !=
+              outer.blocks.end())
+        inner.push_back(&loop);
+    return inner;
+  }
+
+  /// A loop that does nothing but integer arithmetic outside of `inner`: it
+  /// goes from one mask band to the next.
+  bool onlySteps(const PtxLoop &loop,
+                 const std::vector<const PtxLoop *> &inner) const {
+    std::vector<unsigned> own;
+    for (unsigned block : loop.blocks)
+      if (std::none_of(inner.begin(), inner.end(), [&](const PtxLoop *other) {
+            return std::find(other->blocks.begin(), other->blocks.end(),
+                             block) != other->blocks.end();
+          }))
+        own.push_back(block);
+    PtxClassCounts counts = kernel.count(own);
+    for (PtxClass scalar : {PtxClass::Integer, PtxClass::Convert,
+                            PtxClass::Predicate, PtxClass::Control})
+      counts[unsigned(scalar)] = 0;
+    return std::all_of(counts.begin(), counts.end(),
+                       [](uint64_t count) { return count == 0; });
+  }
+
+  void visit(const PtxLoop &loop) {
+    std::vector<const PtxLoop *> inner = productsIn(loop);
+    if (inner.empty() || !onlySteps(loop, inner)) {
+      found.push_back(&loop);
+      return;
+    }
+    for (const PtxLoop *other : inner)
+      visit(*other);
+  }
+
+  const PtxKernel &kernel;
+};
+
+} // namespace
+
+std::vector<const PtxLoop *> PtxKernel::kvLoops() const {
+  KvLoopFinder finder(*this);
+  finder.run();
+  return finder.found;
 }

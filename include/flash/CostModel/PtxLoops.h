@@ -96,7 +96,8 @@ struct PtxKernel {
   PtxClassCounts count(const std::vector<unsigned> &which) const;
 
   /// The KV loops: outermost loops that hold a product (mma or fma) in some
-  /// block. More than one where mask bands or passes have loops of their own.
+  /// block, but for those that only go from one such loop to the next. More than
+  /// one where mask bands or passes have loops of their own.
   std::vector<const PtxLoop *> kvLoops() const;
 };
 

@@ -176,6 +176,8 @@ private:
   std::unique_ptr<KeyTiles> tiles;
   /// c of the folded form, log2(e) of the natural one; on a tile and on a row.
   Value factorTile, factorRow;
+  /// -c of the folded form, on a row.
+  Value negatedRow;
   Value scale, scaleTile, queryTile;
   /// In the loop: whether the tile needs no mask; null where static.
   Value isFull;
@@ -278,12 +280,10 @@ Value ForwardKernelBuilder::buildExponent(Value scores, Value reference) {
     else
       exponent = arith::MulFOp::create(b, exponent, factorTile);
   } else {
-    Value shift = arith::MulFOp::create(b, reference, factorRow);
-    Value negated = arith::NegFOp::create(b, shift);
-    Value raised = negated;
+    Value raised = arith::MulFOp::create(b, reference, negatedRow);
     if (probabilityExponent)
       raised =
-          arith::AddFOp::create(b, negated, full({tileQ}, probabilityExponent));
+          arith::AddFOp::create(b, raised, full({tileQ}, probabilityExponent));
     exponent =
         math::FmaOp::create(b, scores, factorTile, expand(raised, tileK));
   }
@@ -325,9 +325,8 @@ ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
     rescale = arith::SubFOp::create(b, state.maximum, reference);
     rescale = arith::MulFOp::create(b, rescale, factorRow);
   } else {
-    Value shift = arith::MulFOp::create(b, reference, factorRow);
-    rescale = math::FmaOp::create(b, state.maximum, factorRow,
-                                  arith::NegFOp::create(b, shift));
+    Value shift = arith::MulFOp::create(b, reference, negatedRow);
+    rescale = math::FmaOp::create(b, state.maximum, factorRow, shift);
   }
   Value probabilities = math::Exp2Op::create(b, exponent);
   rescale = math::Exp2Op::create(b, rescale);
@@ -361,6 +360,8 @@ scf::ForOp ForwardKernelBuilder::createLoop(ValueRange initial) {
   loop->setDiscardableAttr(tiles->isAllFull() ? "flash_tile.never_ragged"
                                               : "flash_tile.first_ragged",
                            b.getUnitAttr());
+  if (tiles->hasJumps())
+    loop->setDiscardableAttr("flash_tile.jumps", b.getUnitAttr());
   return loop;
 }
 
@@ -507,6 +508,8 @@ LogicalResult ForwardKernelBuilder::build() {
     Value factor = arith::MulFOp::create(b, scale, log2e);
     factorTile = splat(factor, {tileQ, tileK});
     factorRow = splat(factor, {tileQ});
+    // Once per CTA rather than once per tile.
+    negatedRow = splat(arith::NegFOp::create(b, factor), {tileQ});
   }
   queryTile = load(operands.query,
                    {frame.batch, frame.head, frame.firstQuery, frame.zero},

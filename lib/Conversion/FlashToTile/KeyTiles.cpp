@@ -72,23 +72,29 @@ Value AnalyzedKeyTiles::countFrom(ImplicitLocOpBuilder &b, Value tile) {
 /// the second of them starts.
 Value AnalyzedKeyTiles::buildTileNumber(ImplicitLocOpBuilder &b,
                                         Value iteration) {
-  Value one = arith::ConstantIndexOp::create(b, 1);
-  Value last = b.createOrFold<arith::SubIOp>(bounds.live.back().hi, one);
-  SmallVector<Value> gaps;
+  if (starts.empty()) {
+    Value one = arith::ConstantIndexOp::create(b, 1);
+    Value last = b.createOrFold<arith::SubIOp>(bounds.live.back().hi, one);
+    return arith::SubIOp::create(b, last, iteration);
+  }
+  // From which number each range counts down.
+  SmallVector<Value> bases;
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(b.getInsertionBlock()->getParentOp());
-    for (size_t i = bounds.live.size() - 1; i > 0; --i)
-      gaps.push_back(b.createOrFold<arith::SubIOp>(bounds.live[i].lo,
-                                                   bounds.live[i - 1].hi));
+    Value one = arith::ConstantIndexOp::create(b, 1);
+    bases.push_back(b.createOrFold<arith::SubIOp>(bounds.live.back().hi, one));
+    for (size_t i = bounds.live.size() - 1; i > 0; --i) {
+      Value gap = b.createOrFold<arith::SubIOp>(bounds.live[i].lo,
+                                                bounds.live[i - 1].hi);
+      bases.push_back(b.createOrFold<arith::SubIOp>(bases.back(), gap));
+    }
   }
-  Value zero = arith::ConstantIndexOp::create(b, 0);
-  Value tile = arith::SubIOp::create(b, last, iteration);
-  for (auto [start, gap] : llvm::zip(starts, gaps)) {
+  Value base = bases.front();
+  for (auto [start, next] : llvm::zip(starts, ArrayRef(bases).drop_front())) {
     Value isBehind =
         arith::CmpIOp::create(b, arith::CmpIPredicate::sge, iteration, start);
-    Value skipped = arith::SelectOp::create(b, isBehind, gap, zero);
-    tile = arith::SubIOp::create(b, tile, skipped);
+    base = arith::SelectOp::create(b, isBehind, next, base);
   }
-  return tile;
+  return arith::SubIOp::create(b, base, iteration);
 }

@@ -35,6 +35,11 @@ public:
   /// No tile is known to be full.
   bool isNeverFull() const { return bandStarts.empty(); }
 
+  /// Two tiles that are visited one after the other need not be neighbours: the
+  /// tile number compares the iteration (see `flash_tile.jumps`). A band lies
+  /// on one side of each such comparison, unless both sides are neighbours.
+  virtual bool hasJumps() const { return false; }
+
   /// The number of the tile that `iteration` visits, an index. `b` stands in
   /// the loop, directly. For iterations past the last one it may be any number,
   /// but it can be computed.
@@ -56,6 +61,7 @@ public:
   AnalyzedKeyTiles(ImplicitLocOpBuilder &b, const MaskRanges &ranges,
                    llvm::function_ref<Value(const MaskSymbol &)> symbol);
 
+  bool hasJumps() const override { return !starts.empty(); }
   Value buildTileNumber(ImplicitLocOpBuilder &b, Value iteration) override;
 
 private:

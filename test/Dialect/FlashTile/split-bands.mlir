@@ -164,21 +164,30 @@ func.func @not_a_band(%n: index, %j: index, %x: index) -> index {
 
 // -----
 
-// Two ranges in one op, the last of which ends with the loop: four bands, and
-// nothing is split twice.
+// Two ranges in one op, the last of which ends with the loop: two loops in a
+// third one, which turns as often as there are ranges.
 
 // CHECK-LABEL: func.func @ranges
-// CHECK-SAME: %[[N:[a-z0-9]+]]: index, %[[A:[a-z0-9]+]]: index, %[[B:[a-z0-9]+]]: index, %[[C:[a-z0-9]+]]: index
-// CHECK: %[[R0:.*]] = scf.for %{{.*}} = %{{.*}} to %[[FROM0:.*]] step
+// CHECK-SAME: %[[N:[a-z0-9]+]]: index, %[[A:[a-z0-9]+]]: index, %[[B:[a-z0-9]+]]: index, %[[C:[a-z0-9]+]]: index, %[[X:[a-z0-9]+]]: tensor
+// CHECK: %[[ZERO:.*]] = arith.constant 0 : index
+// CHECK: %[[TRIPS:.*]] = arith.constant 2 : index
+// CHECK: %[[R:.*]]:2 = scf.for %{{.*}} = %{{.*}} to %[[TRIPS]] step %{{.*}} iter_args(%[[NEXT:.*]] = %{{.*}}, %[[CARRIED:.*]] = %[[X]])
+// CHECK: %[[C1:.*]] = arith.maxsi %[[C]], %[[NEXT]]
+// CHECK: %[[BEFORE2:.*]] = arith.cmpi slt, %[[C1]], %[[N]]
+// CHECK: %[[FIRST2:.*]] = arith.select %[[BEFORE2]], %[[C1]], %[[N]]
+// CHECK: %[[A1:.*]] = arith.maxsi %[[A]], %[[NEXT]]
+// CHECK: %[[BEFORE1:.*]] = arith.cmpi slt, %[[A1]], %[[B]]
+// CHECK: %[[FIRST1:.*]] = arith.select %[[BEFORE1]], %[[A1]], %[[FIRST2]]
+// CHECK: %[[LAST1:.*]] = arith.select %[[BEFORE1]], %[[B]], %[[N]]
+// CHECK: %[[FIRST:.*]] = arith.minsi %[[FIRST1]], %[[N]]
+// CHECK: %[[LAST:.*]] = arith.minsi %[[LAST1]], %[[N]]
+// CHECK: %[[MASKED:.*]] = scf.for %{{.*}} = %[[NEXT]] to %[[FIRST]] step %{{.*}} iter_args(%{{.*}} = %[[CARRIED]])
 // CHECK: arith.negf
-// CHECK: %[[R1:.*]] = scf.for %{{.*}} = %[[FROM0]] to %[[TO0:.*]] step %{{.*}} iter_args(%{{.*}} = %[[R0]])
-// CHECK-NOT: arith.negf
-// CHECK: %[[R2:.*]] = scf.for %{{.*}} = %[[TO0]] to %[[FROM1:.*]] step %{{.*}} iter_args(%{{.*}} = %[[R1]])
-// CHECK: arith.negf
-// CHECK: %[[R3:.*]] = scf.for %{{.*}} = %[[FROM1]] to %[[N]] step %{{.*}} iter_args(%{{.*}} = %[[R2]])
+// CHECK: %[[FULL:.*]] = scf.for %{{.*}} = %[[FIRST]] to %[[LAST]] step %{{.*}} iter_args(%{{.*}} = %[[MASKED]])
 // CHECK-NOT: arith.negf
 // CHECK-NOT: scf.for
-// CHECK: return %[[R3]]
+// CHECK: scf.yield %[[LAST]], %[[FULL]]
+// CHECK: return %[[R]]#1
 func.func @ranges(%n: index, %a: index, %b: index, %c: index, %x: tensor<16xf32>) -> tensor<16xf32> {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
@@ -193,5 +202,60 @@ func.func @ranges(%n: index, %a: index, %b: index, %c: index, %x: tensor<16xf32>
     %e = math.exp2 %m : tensor<16xf32>
     scf.yield %e : tensor<16xf32>
   }
+  return %r : tensor<16xf32>
+}
+
+// -----
+
+// A jump at %s, for the iteration itself and for the second one behind it. The
+// loop without mask compares nothing: the results are selected in front of it,
+// and it ends two iterations before %s.
+
+// CHECK-LABEL: func.func @jumps
+// CHECK-SAME: %[[N:[a-z0-9]+]]: index, %[[A:[a-z0-9]+]]: index, %[[B:[a-z0-9]+]]: index, %[[S:[a-z0-9]+]]: index
+// CHECK: %[[CUT:.*]] = arith.subi %[[S]], %c2{{.*}} : index
+// CHECK: %[[TRIPS:.*]] = arith.constant 3 : index
+// CHECK: scf.for %{{.*}} = %{{.*}} to %[[TRIPS]] step
+// CHECK: %[[FIRST:.*]] = arith.minsi %{{.*}}, %[[N]]
+// CHECK: %[[END:.*]] = arith.minsi %{{.*}}, %[[N]]
+// CHECK: %[[NEARER:.*]] = arith.minsi %[[END]], %[[CUT]]
+// CHECK: %[[BEFORE:.*]] = arith.cmpi slt, %[[FIRST]], %[[CUT]]
+// CHECK: %[[LAST:.*]] = arith.select %[[BEFORE]], %[[NEARER]], %[[END]]
+// CHECK: scf.for %[[I:.*]] = %{{.*}} to %[[FIRST]]
+// CHECK: arith.cmpi sge, %[[I]], %[[S]]
+// CHECK: arith.negf
+// CHECK: %[[NOW:.*]] = arith.cmpi sge, %[[FIRST]], %[[S]]
+// CHECK: arith.select %[[NOW]], %{{.*}}, %{{.*}} : index
+// CHECK: %[[AHEAD:.*]] = arith.addi %[[FIRST]], %c2{{.*}} : index
+// CHECK: %[[SOON:.*]] = arith.cmpi sge, %[[AHEAD]], %[[S]]
+// CHECK: arith.select %[[SOON]], %{{.*}}, %{{.*}} : index
+// CHECK: scf.for %{{.*}} = %[[FIRST]] to %[[LAST]]
+// CHECK-NOT: arith.cmpi
+// CHECK-NOT: arith.select
+// CHECK: return
+func.func private @visit(index, index)
+func.func @jumps(%n: index, %a: index, %b: index, %s: index, %x: tensor<16xf32>) -> tensor<16xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %c7 = arith.constant 7 : index
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%acc = %x) -> tensor<16xf32> {
+    %behind = arith.cmpi sge, %i, %s : index
+    %base = arith.select %behind, %c7, %c0 : index
+    %tile = arith.subi %base, %i : index
+    %i2 = arith.addi %i, %c2 : index
+    %behind2 = arith.cmpi sge, %i2, %s : index
+    %base2 = arith.select %behind2, %c7, %c0 : index
+    %tile2 = arith.subi %base2, %i2 : index
+    func.call @visit(%tile, %tile2) : (index, index) -> ()
+    %full = flash_tile.in_range %i from %a to %b
+    %m = scf.if %full -> tensor<16xf32> {
+      scf.yield %acc : tensor<16xf32>
+    } else {
+      %masked = arith.negf %acc : tensor<16xf32>
+      scf.yield %masked : tensor<16xf32>
+    }
+    scf.yield %m : tensor<16xf32>
+  } {flash_tile.jumps}
   return %r : tensor<16xf32>
 }

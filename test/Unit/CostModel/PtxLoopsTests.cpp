@@ -82,6 +82,37 @@ TEST(PtxLoops, FindsNaturalLoops) {
   EXPECT_EQ(inner, 1u);
 }
 
+/// A loop over bands: two loops with products, and arithmetic on indices.
+constexpr char kBands[] = R"(
+.visible .entry k()
+{
+	mov.b32 	%r1, 0;
+$L0:
+	add.s32 	%r2, %r1, 1;
+$L1:
+	mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%r3}, {%r4}, {%r5}, {%r3};
+	@%p1 bra 	$L1;
+$L2:
+	mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%r3}, {%r4}, {%r5}, {%r3};
+	@%p2 bra 	$L2;
+	OP
+	@%p3 bra 	$L0;
+	ret;
+}
+)";
+
+TEST(PtxLoops, LooksIntoALoopOverBands) {
+  auto countLoops = [](std::string_view op) {
+    std::string text = kBands;
+    text.replace(text.find("OP"), 2, op);
+    return PtxKernel::parse(text, "k").kvLoops().size();
+  };
+  EXPECT_EQ(countLoops("setp.lt.s32 %p3, %r2, 3;"), 2u);
+  EXPECT_EQ(countLoops("max.f32 %f1, %f2, %f3;"), 1u)
+      << "a loop that computes on tiles is a KV loop itself";
+  EXPECT_EQ(countLoops("bar.sync 0;"), 1u);
+}
+
 TEST(PtxLoops, BlocksComeInExecutionOrder) {
   PtxKernel kernel = PtxKernel::parse(kText, "k");
   const PtxLoop &loop = *kernel.kvLoops().front();

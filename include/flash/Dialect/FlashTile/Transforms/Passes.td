@@ -129,9 +129,19 @@ def FlashTileSplitBands : Pass<"flash-tile-split-bands"> {
     three, over [lb, lower), [lower, upper) and [upper, ub), chained through the
     carried values, in each of which the range is a constant; `scf.if` and
     `arith.select` on it are folded, so that the band inside holds no mask code.
-    A range that begins or ends with the loop gives two loops or one; an op with
-    n ranges gives up to 2 n + 1. Bands may be empty, ranges lie partly outside the loop, and several `in_range` with
-    the same bounds are one split; others split again.
+    A range that begins or ends with the loop gives two loops or one. Bands may be
+    empty, ranges lie partly outside the loop, and several `in_range` with the
+    same bounds are one split; others split again.
+
+    With several ranges in one op, or with `flash_tile.jumps`, and a step of one,
+    there are two loops in a third one: it turns once per range, and once more for
+    what follows the last one, and runs the first up to where the next range
+    begins, the second through it. With `flash_tile.jumps` the loop compares its
+    induction variable with values from outside, `iv + c >= start`, c a constant.
+    In the second loop these are constants, computed in front of it: it ends at
+    `start - c`, too, which costs one more turn per start and c > 0. No range may
+    hold both `start - 1` and `start`, unless the comparison of `iv` itself does
+    not matter there.
 
     In a loop with `flash_tile.first_ragged` the copies of the band inside get
     `in_bounds`.

@@ -23,6 +23,11 @@ constexpr llvm::StringLiteral kPipelineAttrName = "flash_tile.pipeline";
 constexpr llvm::StringLiteral kFirstRaggedAttrName = "flash_tile.first_ragged";
 /// On a loop: no iteration touches rows outside the memrefs.
 constexpr llvm::StringLiteral kNeverRaggedAttrName = "flash_tile.never_ragged";
+/// On a loop: where it compares its induction variable, or a constant number of
+/// iterations behind it, with a value from outside (`iv + c >= start`), what it
+/// visits jumps. No `in_range` of the loop holds on both sides of `start`
+/// unless the result is the same either way.
+constexpr llvm::StringLiteral kJumpsAttrName = "flash_tile.jumps";
 
 /// Decides when each op of `loop` runs: puts waits and barriers where the
 /// pipelined loop needs them, sets `in_flight` and annotates every op with its
