@@ -28,6 +28,8 @@
 // CHECK:         %[[C:.*]] = arith.mulf %[[SCALE]], %{{.*}} : f32
 // CHECK:         %[[CT:.*]] = flash_tile.splat %[[C]] : f32 -> tensor<64x32xf32>
 // CHECK:         %[[CR:.*]] = flash_tile.splat %[[C]] : f32 -> tensor<64xf32>
+// CHECK:         %[[CNEG:.*]] = arith.negf %[[C]] : f32
+// CHECK:         %[[CNR:.*]] = flash_tile.splat %[[CNEG]] : f32 -> tensor<64xf32>
 // CHECK:         %[[Q:.*]] = flash_tile.load %{{.*}}[%[[B]], %[[H]], %[[Q0]], %[[ZERO]]]
 // CHECK:         scf.for %[[I:.*]] = %[[ZERO]] to %[[TILES]] step
 // CHECK-SAME:      iter_args(%[[ACC:.*]] = %{{.*}}, %[[M:.*]] = %{{.*}}, %[[L:.*]] = %{{.*}})
@@ -39,11 +41,10 @@
 // CHECK-NOT:       arith.select
 // CHECK:           %[[MT:.*]] = flash_tile.reduce max %[[S]] axis 1
 // CHECK:           %[[MN:.*]] = arith.maxnumf %[[M]], %[[MT]]
-// CHECK:           %[[MC:.*]] = arith.mulf %[[MN]], %[[CR]]
-// CHECK:           %[[NEG:.*]] = arith.negf %[[MC]]
+// CHECK:           %[[NEG:.*]] = arith.mulf %[[MN]], %[[CNR]]
 // CHECK:           %[[NEGT:.*]] = flash_tile.expand %[[NEG]] axis 1
 // CHECK:           %[[E:.*]] = math.fma %[[S]], %[[CT]], %[[NEGT]]
-// CHECK:           %[[A:.*]] = math.fma %[[M]], %[[CR]], %[[NEG]]
+// CHECK:           %[[A:.*]] = math.fma %[[M]], %[[CR]], %{{.*}}
 // CHECK:           %[[P:.*]] = math.exp2 %[[E]]
 // CHECK:           %[[ALPHA:.*]] = math.exp2 %[[A]]
 // CHECK:           %[[LT:.*]] = flash_tile.reduce add %[[P]] axis 1
