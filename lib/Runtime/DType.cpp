@@ -9,6 +9,7 @@
 
 #include "flash/Runtime/Float16.h"
 
+#include <cassert>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -120,7 +121,7 @@ template <typename T> void store(void *to, T value) {
 }
 
 /// Truncates toward zero and saturates; NaN becomes 0.
-template <typename T> void storeInteger(void *to, double value) {
+template <typename T> void storeSaturated(void *to, double value) {
   using Limits = std::numeric_limits<T>;
   T result = 0;
   // 2^digits is exact in f64 where the largest integer need not be.
@@ -185,6 +186,25 @@ double flash::runtime::loadElement(DType type, const void *from) {
   __builtin_unreachable();
 }
 
+int64_t flash::runtime::loadInteger(DType type, const void *from) {
+  switch (type) {
+  case DType::I64:
+    return load<int64_t>(from);
+  case DType::U64:
+    return int64_t(load<uint64_t>(from));
+  default:
+    assert(!isFloat(type) && "expected an integer type");
+    return int64_t(loadElement(type, from));
+  }
+}
+
+void flash::runtime::storeInteger(DType type, void *to, int64_t value) {
+  assert(!isFloat(type) && "expected an integer type");
+  if (byteWidth(type) == 8)
+    return store(to, value);
+  storeElement(type, to, double(value));
+}
+
 void flash::runtime::storeElement(DType type, void *to, double value) {
   switch (type) {
   case DType::F16:
@@ -203,21 +223,21 @@ void flash::runtime::storeElement(DType type, void *to, double value) {
   case DType::F64:
     return store(to, value);
   case DType::I8:
-    return storeInteger<int8_t>(to, value);
+    return storeSaturated<int8_t>(to, value);
   case DType::I16:
-    return storeInteger<int16_t>(to, value);
+    return storeSaturated<int16_t>(to, value);
   case DType::I32:
-    return storeInteger<int32_t>(to, value);
+    return storeSaturated<int32_t>(to, value);
   case DType::I64:
-    return storeInteger<int64_t>(to, value);
+    return storeSaturated<int64_t>(to, value);
   case DType::U8:
-    return storeInteger<uint8_t>(to, value);
+    return storeSaturated<uint8_t>(to, value);
   case DType::U16:
-    return storeInteger<uint16_t>(to, value);
+    return storeSaturated<uint16_t>(to, value);
   case DType::U32:
-    return storeInteger<uint32_t>(to, value);
+    return storeSaturated<uint32_t>(to, value);
   case DType::U64:
-    return storeInteger<uint64_t>(to, value);
+    return storeSaturated<uint64_t>(to, value);
   case DType::Bool:
     return store(to, uint8_t(value != 0));
   }

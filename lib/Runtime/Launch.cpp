@@ -98,12 +98,23 @@ private:
     if (it == arguments.scalars.end())
       return Error{"scalar " + inQuotes(parameter.name) +
                    ": expected one, got none"};
-    if (parameter.kind == ParameterKind::F32)
-      append(float(it->second));
-    else if (parameter.kind == ParameterKind::I32)
-      append(int32_t(it->second));
-    else
-      append(int64_t(it->second));
+    const auto *integer = std::get_if<int64_t>(&it->second);
+    const auto *real = std::get_if<double>(&it->second);
+    if (parameter.kind == ParameterKind::F32) {
+      append(real ? float(*real) : float(*integer));
+      return Success{};
+    }
+    if (!integer)
+      return Error{"scalar " + inQuotes(parameter.name) +
+                   ": expected an integer, got " + std::to_string(*real)};
+    if (parameter.kind == ParameterKind::I64) {
+      append(*integer);
+      return Success{};
+    }
+    if (*integer != int32_t(*integer))
+      return Error{"scalar " + inQuotes(parameter.name) +
+                   ": expected 32 bits, got " + std::to_string(*integer)};
+    append(int32_t(*integer));
     return Success{};
   }
 

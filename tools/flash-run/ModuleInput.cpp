@@ -290,7 +290,7 @@ LogicalResult Reader::readCaptures() {
     else if (!isa<ShapedType>(value.getType()) &&
              matchPattern(value, m_Constant(&constant))) {
       if (auto integer = dyn_cast<IntegerAttr>(constant))
-        capture.constant = double(integer.getValue().getSExtValue());
+        capture.constant = integer.getValue().getSExtValue();
       else if (auto real = dyn_cast<FloatAttr>(constant))
         capture.constant = real.getValueAsDouble();
     }

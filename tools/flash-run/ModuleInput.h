@@ -17,6 +17,7 @@
 
 #include "flash/Dialect/Flash/IR/Flash.h"
 #include "flash/Runtime/AttentionSpec.h"
+#include "flash/Runtime/Manifest.h"
 #include "flash/Runtime/StridedArray.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -31,7 +32,7 @@ struct CaptureInput {
   mlir::Type type;
   runtime::DType dtype = runtime::DType::F32;
   /// Known where the module has it as a constant: then no argument carries it.
-  std::optional<double> constant;
+  std::optional<::flash::runtime::ScalarArgument> constant;
 };
 
 struct ModuleInput {

@@ -27,6 +27,12 @@ std::vector<std::string> passedCaptures(const Problem &problem) {
   return passed;
 }
 
+ScalarArgument scalarOf(const StridedArray &array) {
+  if (isFloat(array.dtype))
+    return array.loadIndex(array.offset);
+  return array.loadIntegerIndex(array.offset);
+}
+
 } // namespace
 
 Status PlacedProblem::placeArray(const Parameter &parameter,
@@ -88,8 +94,7 @@ Result<PlacedProblem> PlacedProblem::place(const Problem &problem,
                    "': expected one of q, k, v, o, lse, their scales or a "
                    "capture"};
     if (!isArray)
-      arguments.scalars[parameter.name] =
-          array->second.loadIndex(array->second.offset);
+      arguments.scalars[parameter.name] = scalarOf(array->second);
     else if (Status status =
                  placed.placeArray(parameter, name, array->second, memory);
              !status)

@@ -129,7 +129,11 @@ Result<StridedArray> makeCapture(const CaptureInput &capture, size_t index,
                                  const Options &options) {
   if (capture.constant) {
     StridedArray array = StridedArray::contiguous(capture.dtype, {});
-    array.set({}, *capture.constant);
+    if (const auto *real = std::get_if<double>(&*capture.constant))
+      array.set({}, *real);
+    else
+      storeInteger(array.dtype, array.bytesAt(array.offset),
+                   std::get<int64_t>(*capture.constant));
     return array;
   }
   auto shaped = mlir::dyn_cast<mlir::ShapedType>(capture.type);

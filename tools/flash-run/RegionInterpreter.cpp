@@ -502,11 +502,11 @@ LogicalResult RegionTranslator::translateLoad(Operation &op, Value from,
         inside &= index >= 0 && index < array->shape[dim];
         position += index * array->strides[dim];
       }
-      double value = inside ? array->loadIndex(position) : 0;
       if (isReal)
-        result.real[i] = value;
+        result.real[i] = inside ? array->loadIndex(position) : 0;
       else
-        result.integer[i] = wrap(int64_t(value), width);
+        result.integer[i] =
+            inside ? wrap(array->loadIntegerIndex(position), width) : 0;
     }
   });
   return success();
@@ -516,13 +516,14 @@ void RegionTranslator::translateScalarCapture(Value argument,
                                               const StridedArray &array) {
   size_t output = newSlot(argument);
   bool isReal = isa<FloatType>(argument.getType());
-  double value = array.loadIndex(array.offset);
+  double real = isReal ? array.loadIndex(array.offset) : 0;
+  int64_t integer = isReal ? 0 : array.loadIntegerIndex(array.offset);
   program.steps.push_back([=](Rows &rows, size_t) {
     rows[output].uniform = true;
     if (isReal)
-      rows[output].real.assign(1, value);
+      rows[output].real.assign(1, real);
     else
-      rows[output].integer.assign(1, int64_t(value));
+      rows[output].integer.assign(1, integer);
   });
 }
 

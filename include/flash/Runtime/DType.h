@@ -48,13 +48,20 @@ std::optional<DType> parseDType(std::string_view text);
 /// True for the types that hold real numbers.
 bool isFloat(DType type);
 
-/// Reads one element. 64-bit integers beyond 2^53 round.
+/// Reads one element. 64-bit integers beyond 2^53 round; `loadInteger` reads
+/// them exactly.
 double loadElement(DType type, const void *from);
+
+/// Reads one element of an integer type; u64 wraps.
+int64_t loadInteger(DType type, const void *from);
 
 /// Rounds `value` to nearest even and stores it. Integer types truncate toward
 /// zero and saturate; E4M3 saturates to NaN beyond its range as the "fn" format
 /// has no infinity.
 void storeElement(DType type, void *to, double value);
+
+/// Stores one element of an integer type: 64 bits as they are, fewer saturated.
+void storeInteger(DType type, void *to, int64_t value);
 
 /// The largest finite number of a float type.
 double largestFinite(DType type);

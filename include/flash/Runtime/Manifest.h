@@ -79,6 +79,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace flash::runtime {
@@ -197,6 +198,9 @@ struct BufferArgument {
   std::vector<int64_t> strides;
 };
 
+/// The value of a capture that is no pointer.
+using ScalarArgument = std::variant<int64_t, double>;
+
 /// Everything a launch passes, by parameter name.
 struct LaunchArguments {
   Sizes sizes;
@@ -205,7 +209,7 @@ struct LaunchArguments {
   /// Address of computeWorkspaceBytes() bytes, for kernels that take some.
   std::optional<uint64_t> workspace;
   /// Captures that are no pointers.
-  std::map<std::string, double> scalars;
+  std::map<std::string, ScalarArgument> scalars;
 };
 
 /// A launch's shape at given sizes.

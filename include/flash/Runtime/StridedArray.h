@@ -56,6 +56,10 @@ struct StridedArray {
   double loadIndex(int64_t index) const {
     return loadElement(dtype, bytesAt(index));
   }
+  /// Of an array of integers.
+  int64_t loadIntegerIndex(int64_t index) const {
+    return loadInteger(dtype, bytesAt(index));
+  }
   std::byte *bytesAt(int64_t index) {
     return storage.data() + index * byteWidth(dtype);
   }

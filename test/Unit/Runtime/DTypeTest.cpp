@@ -160,6 +160,19 @@ TEST(DType, Integers) {
   EXPECT_EQ(roundTo(DType::Bool, 0.5), 1);
 }
 
+TEST(DType, IntegersBeyondDoubles) {
+  constexpr int64_t kValue = (int64_t(1) << 60) + 1;
+  int64_t stored = 0;
+  storeInteger(DType::I64, &stored, kValue);
+  EXPECT_EQ(stored, kValue);
+  EXPECT_EQ(loadInteger(DType::I64, &stored), kValue);
+  uint64_t largest = UINT64_MAX;
+  EXPECT_EQ(loadInteger(DType::U64, &largest), -1);
+  int8_t narrow = 0;
+  storeInteger(DType::I8, &narrow, kValue);
+  EXPECT_EQ(loadInteger(DType::I8, &narrow), 127);
+}
+
 TEST(DType, NamesAndNaNs) {
   for (int i = 0; i <= int(DType::Bool); ++i) {
     DType type = DType(i);

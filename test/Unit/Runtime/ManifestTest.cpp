@@ -353,14 +353,21 @@ TEST(Manifest, ScalarCaptures) {
   LaunchArguments arguments = exampleArguments();
   EXPECT_EQ(pack(manifest, arguments).error().message,
             "scalar 'scalar_i32': expected one, got none");
+  constexpr int64_t kWide = (int64_t(1) << 60) + 1;
   arguments.scalars = {
-      {"scalar_i32", -3}, {"scalar_f32", 0.5}, {"scalar_i64", 7}};
+      {"scalar_i32", -3}, {"scalar_f32", 0.5}, {"scalar_i64", kWide}};
   Result<std::vector<std::byte>> packed = pack(manifest, arguments);
   ASSERT_TRUE(packed.succeeded()) << packed.error().message;
   ASSERT_EQ(packed->size(), 248u + 16);
   EXPECT_EQ(readAt<int32_t>(*packed, 248), -3);
   EXPECT_EQ(readAt<float>(*packed, 252), 0.5f);
-  EXPECT_EQ(readAt<int64_t>(*packed, 256), 7);
+  EXPECT_EQ(readAt<int64_t>(*packed, 256), kWide);
+  arguments.scalars["scalar_i32"] = kWide;
+  EXPECT_EQ(pack(manifest, arguments).error().message,
+            "scalar 'scalar_i32': expected 32 bits, got 1152921504606846977");
+  arguments.scalars["scalar_i32"] = 2.5;
+  EXPECT_EQ(pack(manifest, arguments).error().message,
+            "scalar 'scalar_i32': expected an integer, got 2.500000");
 }
 
 TEST(Manifest, PackRefusals) {
