@@ -320,6 +320,11 @@ TileSet MaskProjection::project(const MaskConjunction &conjunction, bool inKeys,
     take(set.getEquality(i), 1);
     take(set.getEquality(i), -1);
   }
+  // Over the integers an elimination may find what the probe did not.
+  result.empty = llvm::any_of(result.conditions, [](const TileRow &row) {
+    return row.constant < 0 &&
+           llvm::all_of(row.symbols, [](int64_t value) { return value == 0; });
+  });
   return result;
 }
 

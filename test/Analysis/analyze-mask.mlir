@@ -112,3 +112,32 @@ func.func @chunk(%q: !t, %k: !t, %o: !t) {
   flash.attention ins(query = %q, key = %k, value = %k : !t, !t, !t) outs(output = %o : !t) {chunk = 256 : i64}
   return
 }
+
+// -----
+
+// That no key is live is only seen over the integers.
+!t = memref<1x2x1x64xbf16>
+func.func @empty(%q: !t, %k: !t, %o: !t) {
+  // expected-remark @below {{live [0, 0), none full}}
+  flash.attention ins(query = %q, key = %k, value = %k : !t, !t, !t) outs(output = %o : !t)
+    mask {
+    ^bb0(%b: index, %h: index, %i: index, %j: index):
+      %c0 = arith.constant 0 : index
+      %c1 = arith.constant 1 : index
+      %c7 = arith.constant 7 : index
+      %c70 = arith.constant 70 : index
+      %c146 = arith.constant 146 : index
+      %distance = arith.subi %i, %j : index
+      %rest = arith.remsi %distance, %c70 : index
+      %is_dilated = arith.cmpi eq, %rest, %c0 : index
+      %late = arith.cmpi sge, %i, %c146 : index
+      %first_head = arith.cmpi slt, %h, %c1 : index
+      %chosen = arith.select %is_dilated, %late, %first_head : i1
+      %chunk_q = arith.floordivsi %i, %c7 : index
+      %chunk_k = arith.floordivsi %j, %c7 : index
+      %same = arith.cmpi eq, %chunk_q, %chunk_k : index
+      %r = arith.andi %chosen, %same : i1
+      flash.yield %r : i1
+    }
+  return
+}

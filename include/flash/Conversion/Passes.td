@@ -35,8 +35,9 @@ def FlashToTile : Pass<"flash-to-tile", "::mlir::ModuleOp"> {
     inlined in the other branch of an `scf.if` on `flash_tile.in_range`, and the
     score region on every tile. Comparisons that are affine in q and k take one
     scalar base and 32-bit tile-relative coordinates; other integer arithmetic
-    is done in 64 bits per element. Without a score region, and with a positive
-    scale, scale and log2(e) are folded into one factor of the exponent.
+    is done in 64 bits per element. With a positive scale and no score region,
+    scale and log2(e) are folded into one factor of the exponent; a score region
+    that is proved to multiply by a positive constant is part of that factor.
 
     Reads of captured arrays become `flash_tile.lookup` and
     `flash_tile.gather_elements`, which touch only what exists; `scf.if` becomes

@@ -10,9 +10,10 @@
 // head of one batch entry. Keys are visited in tiles, from the last live one to
 // the first: only the first iteration can then reach past the last key.
 //
-// Two forms of the online softmax. With a positive scale and no score region,
-// and fold_scale, the maximum of the raw products q.k is carried, and scale and
-// log2(e) are one factor c of the exponent:
+// Two forms of the online softmax. With a positive scale, fold_scale, and no
+// score region or one that only multiplies by a positive constant, the maximum
+// of the raw products q.k is carried, and scale, constant and log2(e) are one
+// factor c of the exponent:
 //
 //   p = exp2(s * c - m * c),  lse = (m * c + log2(l)) * ln2
 //
@@ -40,6 +41,7 @@
 #include "ForwardKernel.h"
 #include "BlockMap.h"
 
+#include "flash/Analysis/ScoreAnalysis.h"
 #include "flash/Dialect/FlashTile/IR/FlashTile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -73,7 +75,8 @@ public:
         tileK(schedule.getTileK()),
         tileV(op.getValueDim() / getNumValueSlices(op)), f32(b.getF32Type()),
         frame(b, op, operands), ranges(ranges) {
-    natural = op.hasScoreRegion() || op.getScaleOrDefault() <= 0.0f ||
+    scoreFactor = getScoreFactor(op).value_or(0);
+    natural = scoreFactor <= 0 || op.getScaleOrDefault() <= 0.0f ||
               !schedule.getFoldScale();
     probabilityExponent =
         AttentionOp::getProbabilityExponent(op.getValueType().getElementType());
@@ -156,7 +159,9 @@ private:
   FailureOr<Value> unlessFull(Value value,
                               llvm::function_ref<FailureOr<Value>()> partial);
   /// A row may have seen no key: all masked, or of score -inf.
-  bool mayBeDead() { return !tiles->isAllFull() || op.hasScoreRegion(); }
+  bool mayBeDead() { return !tiles->isAllFull() || appliesRegion(); }
+  /// The score region is evaluated: it is there, and no factor of the exponent.
+  bool appliesRegion() { return op.hasScoreRegion() && natural; }
   Value invertSum(Value sum);
   void buildEpilogue();
 
@@ -166,6 +171,8 @@ private:
   ScheduleAttr schedule;
   int64_t tileQ, tileK, tileV;
   Type f32;
+  /// What the score region multiplies by, 0 where it does something else.
+  double scoreFactor;
   /// Scores are in natural units, see above.
   bool natural;
   /// e of 8-bit probabilities, 0 for others.
@@ -316,8 +323,7 @@ ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
   Value tileMaximum = reduce(flash_tile::ReduceKind::max, *masked);
   Value maximum = arith::MaxNumFOp::create(b, state.maximum, tileMaximum);
   auto guard = [&]() -> FailureOr<Value> { return guardMaximum(maximum); };
-  Value reference =
-      op.hasScoreRegion() ? *guard() : *unlessFull(maximum, guard);
+  Value reference = appliesRegion() ? *guard() : *unlessFull(maximum, guard);
 
   Value exponent = buildExponent(*masked, reference);
   Value rescale;
@@ -504,7 +510,8 @@ LogicalResult ForwardKernelBuilder::build() {
     factorRow = full({tileQ}, kLog2E);
     scaleTile = splat(scale, {tileQ, tileK});
   } else {
-    Value log2e = arith::ConstantOp::create(b, b.getF32FloatAttr(kLog2E));
+    Value log2e = arith::ConstantOp::create(
+        b, b.getF32FloatAttr(float(scoreFactor * kLog2E)));
     Value factor = arith::MulFOp::create(b, scale, log2e);
     factorTile = splat(factor, {tileQ, tileK});
     factorRow = splat(factor, {tileQ});

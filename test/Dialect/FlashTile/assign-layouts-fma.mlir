@@ -88,11 +88,68 @@ gpu.module @m {
 // -----
 
 gpu.module @m {
-  gpu.func @registers(%q: !flash_tile.view<32x64xbf16>, %k: tensor<32x64xbf16>)
+  gpu.func @registers(%q: !flash_tile.view<32x64xbf16>)
       kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+    %k = arith.constant dense<0.0> : tensor<32x64xbf16>
     %zero = arith.constant dense<0.0> : tensor<32x32xf32>
     // expected-error @below {{operand b: expected a shared-memory view (run --flash-tile-stage-buffers first), got 'tensor<32x64xbf16>'}}
     %s = flash_tile.dot %q, %k, %zero on fma {transpose_b} : !flash_tile.view<32x64xbf16>, tensor<32x64xbf16>, tensor<32x32xf32>
+    gpu.return
+  }
+}
+
+// -----
+
+// Scores that no product made, such as a bias alone: they lie as those of a
+// product on FMA units would, whose rows the output shares.
+
+// CHECK-LABEL: gpu.func @by_rows
+// CHECK: %[[S:.*]] = flash_tile.load {{.*}} -> tensor<32x32xf32, {{#flash_tile.layout<register = \[\[0, 1\], \[0, 2\]\], lane = \[\[0, 4\], \[0, 8\], \[0, 16\], \[1, 0\], \[2, 0\]\], warp = \[\[16, 0\]\], repeat = \[\[4, 4, 0\]\]>}}>
+// CHECK: flash_tile.reduce max %[[S]]
+// CHECK-NOT: convert_layout
+// CHECK: flash_tile.dot {{.*}} on fma
+gpu.module @m {
+  gpu.func @by_rows(%bias: memref<32x32xf32>, %p: !flash_tile.view<32x32xbf16>, %v: !flash_tile.view<32x64xbf16>)
+      kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
+    %c0 = arith.constant 0 : index
+    %s = flash_tile.load %bias[%c0, %c0] : memref<32x32xf32> -> tensor<32x32xf32>
+    %m = flash_tile.reduce max %s axis 1 : tensor<32x32xf32> -> tensor<32xf32>
+    %e = flash_tile.expand %m axis 1 : tensor<32xf32> -> tensor<32x64xf32>
+    %o = flash_tile.dot %p, %v, %e on fma : !flash_tile.view<32x32xbf16>, !flash_tile.view<32x64xbf16>, tensor<32x64xf32>
+    gpu.return
+  }
+}
+
+// -----
+
+// Likewise where threads own rows: every warp has the scores, half of the columns
+// of the output each.
+
+// CHECK-LABEL: gpu.func @by_thread_rows
+// CHECK: %[[S:.*]] = flash_tile.load {{.*}} -> tensor<32x16xf32, {{#flash_tile.layout<lane = \[\[1, 0\], \[2, 0\], \[4, 0\], \[8, 0\], \[16, 0\]\], warp = \[\[0, 0\]\], repeat = \[\[16, 0, 1\]\]>}}>
+// CHECK: flash_tile.reduce max %[[S]]
+// CHECK-NOT: convert_layout
+// CHECK: flash_tile.dot {{.*}} on fma
+gpu.module @m {
+  gpu.func @by_thread_rows(%bias: memref<32x16xf32>, %v: !flash_tile.global_tile<16x64xbf16>)
+      kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
+    %c0 = arith.constant 0 : index
+    %s = flash_tile.load %bias[%c0, %c0] : memref<32x16xf32> -> tensor<32x16xf32>
+    %p = arith.truncf %s : tensor<32x16xf32> to tensor<32x16xbf16>
+    %m = flash_tile.reduce max %s axis 1 : tensor<32x16xf32> -> tensor<32xf32>
+    %e = flash_tile.expand %m axis 1 : tensor<32xf32> -> tensor<32x64xf32>
+    %o = flash_tile.dot %p, %v, %e on fma : tensor<32x16xbf16>, !flash_tile.global_tile<16x64xbf16>, tensor<32x64xf32>
+    gpu.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  // expected-error @below {{argument 0: expected a memref, a view or a scalar (tiles live within kernels), got 'tensor<32x16xf32>'}}
+  gpu.func @argument(%s: tensor<32x16xf32>)
+      kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
+    %m = flash_tile.reduce max %s axis 1 : tensor<32x16xf32> -> tensor<32xf32>
     gpu.return
   }
 }

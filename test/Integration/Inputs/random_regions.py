@@ -7,8 +7,10 @@ masks are boolean trees over affine comparisons, floor divisions, remainders,
 selects and extrema of q, k, the alignment and the head; scores are a few steps
 of arithmetic on them. From program 72 on they also read arrays: documents, a table
 by distance, flags, a bias of 16 or 32 bits, where needed behind a guard. Sizes,
-head dim, element type, strides and the order of asynchronous copies vary, too. Prints the programs that fail, which stay in
-DIRECTORY, and how many passed; exits 1 if one did not.
+head dim, element type, strides and the order of asynchronous copies vary, too.
+Programs from 120 on are compiled at a level of the ladder, some with a step of it
+taken back, in a type that it multiplies. Prints the programs that fail, which
+stay in DIRECTORY, and how many passed; exits 1 if one did not.
 """
 
 import json
@@ -20,6 +22,23 @@ import npy
 
 # The first program that reads arrays.
 FIRST_WITH_ARRAYS = 72
+# The first program that is compiled at a level of its own.
+FIRST_WITH_LEVEL = 120
+
+# Steps that every level may take back.
+STEPS_BACK = [[], [], ["--schedule=split_bands=false"], ["--schedule=fold_scale=false"]]
+OUTPUTS = {"tf32": "f32", "f8E4M3FN": "bf16", "f8E5M2": "bf16"}
+
+
+def draw_level(number):
+    """Element type and options of a program with a level, from its number."""
+    rng = random.Random("level %d" % number)
+    level = rng.randrange(10)
+    elements = ["f16", "bf16"] + ["f32"] * (level <= 4) + ["tf32"] * (level >= 5)
+    elements += ["f8E4M3FN", "f8E5M2"] * (level >= 6)
+    element = rng.choice(elements)
+    options = ["--level=%d" % level] + rng.choice(STEPS_BACK)
+    return element, options + ["--chip=sm_89"] * ("f8" in element)
 
 
 class Region:
@@ -190,10 +209,22 @@ def make(number):
     heads, group = 2, rng.choice([1, 2])
     sq, sk = (rng.choice([1, 17, 100, 128, 200, 270]) for _ in range(2))
     d, element = rng.choice([16, 40, 64]), rng.choice(["f16", "bf16"])
+    level = []
+    if number >= FIRST_WITH_LEVEL:
+        element, level = draw_level(number)
+        # Eight bits: rows of 16 bytes, and so many numbers that few rows of the
+        # output are small by chance, against which errors are measured.
+        d = {16: 64, 40: 48}.get(d, d) if "f8" in element else d
     is_dynamic = rng.random() < 0.5
     size = lambda value: "?" if is_dynamic else str(value)
     query = "tensor<1x%dx%sx%dx%s>" % (heads, size(sq), d, element)
     key = "tensor<1x%dx%sx%dx%s>" % (heads // group, size(sk), d, element)
+    output = "tensor<1x%dx%sx%dx%s>" % (heads, size(sq), d, OUTPUTS.get(element, element))
+    scales, descales = "", ""
+    if "f8" in element:
+        of_q, of_k = "tensor<1x%dxf32>" % heads, "tensor<1x%dxf32>" % (heads // group)
+        scales = ", %%sq: %s, %%sk: %s, %%sv: %s" % (of_q, of_k, of_k)
+        descales = "q_descale(%%sq : %s) k_descale(%%sk : %s) v_descale(%%sv : %s) " % (of_q, of_k, of_k)
     arrays = make_arrays(rng, sq, sk, is_dynamic) if number >= FIRST_WITH_ARRAYS else []
     types = {name: kind for name, kind, _, _ in arrays}
     captured = "".join(", %%%s: %s" % item for item in types.items())
@@ -206,11 +237,12 @@ def make(number):
     result = region.condition(2 if arrays else 3)
     regions += "\n    mask {\n    ^bb0(%b: index, %h: index, %i: index, %j: index" + captured + "):\n" + "\n".join(region.lines) + "\n      flash.yield " + result + " : i1\n    }"
     captures = "    captures(%s : %s)\n" % (", ".join("%" + name for name in types), ", ".join(types.values())) if arrays else ""
-    text = ("func.func @random(%q: Q, %k: K, %v: K" + captured + ", %o: Q) -> Q {\n"
+    text = ("func.func @random(%q: Q, %k: K, %v: K" + scales + captured + ", %o: O) -> O {\n"
             "  %0 = flash.attention ins(query = %q, key = %k, value = %v : Q, K, K)\n"
-            + captures + "    outs(output = %o : Q)" + regions + "\n    -> Q\n  return %0 : Q\n}\n")
-    text = text.replace(": Q", ": " + query).replace(" Q", " " + query).replace(": K", ": " + key).replace(" K", " " + key)
-    options = ["--async=" + rng.choice(["eager", "lazy", "random"]), "--seed=%d" % number]
+            + captures + "    " + descales + "outs(output = %o : O)" + regions + "\n    -> O\n  return %0 : O\n}\n")
+    for name, kind in (("Q", query), ("K", key), ("O", output)):
+        text = text.replace(": " + name, ": " + kind).replace(" " + name, " " + kind)
+    options = level + ["--async=" + rng.choice(["eager", "lazy", "random"]), "--seed=%d" % number]
     if arrays:
         options.append("--strides=" + rng.choice(["contiguous", "padded", "transposed", "unaligned"]))
     if is_dynamic:

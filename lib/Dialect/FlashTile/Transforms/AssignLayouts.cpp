@@ -47,6 +47,13 @@ public:
     if (!block)
       return func.emitOpError(
           "block size: expected known_block_size, got none");
+    for (BlockArgument argument : func.getArguments())
+      if (isTile(argument))
+        return func.emitOpError("argument ")
+               << argument.getArgNumber()
+               << ": expected a memref, a view or a scalar (tiles live within "
+                  "kernels), got "
+               << argument.getType();
     warps = (*block)[0] / Layout::numLanes();
     auto schedule =
         func->getAttrOfType<flash::ScheduleAttr>("flash_tile.schedule");
@@ -181,19 +188,20 @@ private:
     return it->second;
   }
 
-  /// B in shared memory: columns of the accumulator in runs as long as a 16-byte
-  /// read of B's rows, or side by side where each is a row of B. B in global
-  /// memory: a row per thread. There warps that are left over take columns each,
-  /// but of a product with a transposed B, scores, of which every warp wants
-  /// whole rows.
+  /// B in shared memory: columns of the accumulator in runs as long as a
+  /// 16-byte read of B's rows, or side by side where each is a row of B. B in
+  /// global memory: a row per thread. There warps that are left over take
+  /// columns each, but of a product with a transposed B, scores, of which every
+  /// warp wants whole rows.
   LogicalResult anchorFmaDot(DotOp dot) {
     ArrayRef<int64_t> shape = tileType(dot.getResult()).getShape();
     if (isa<GlobalTileType>(dot.getB().getType())) {
       FailureOr<Layout> rows = Layout::threadRows(
           shape[0], shape[1], warps, /*split=*/!dot.getTransposeB());
       if (failed(rows) || shape[0] % Layout::numLanes() != 0)
-        return dot.emitOpError("accumulator: expected 32 rows or multiples, and "
-                               "columns that ")
+        return dot.emitOpError(
+                   "accumulator: expected 32 rows or multiples, and "
+                   "columns that ")
                << warps << " warps can share, got " << shape[0] << " x "
                << shape[1];
       if (failed(setLayout(dot, dot.getResult(), *rows)))
@@ -322,8 +330,26 @@ private:
     return failure(result.wasInterrupted());
   }
 
+  /// A layout of a tile of scores whose rows are where `rows` says: one of
+  /// those that products have.
+  std::optional<Layout> layoutByRows(ArrayRef<int64_t> shape,
+                                     const Layout &rows) {
+    // Rows of 32 threads each only where they divide the tile.
+    SmallVector<FailureOr<Layout>, 0> candidates{
+        Layout::mmaAccumulator(shape[0], shape[1], warps),
+        Layout::fmaAccumulator(shape[0], shape[1], warps, /*vector=*/4),
+        Layout::fmaAccumulator(shape[0], shape[1], warps, /*vector=*/1)};
+    if (shape[0] % Layout::numLanes() == 0)
+      candidates.push_back(
+          Layout::threadRows(shape[0], shape[1], warps, /*split=*/false));
+    for (const FailureOr<Layout> &layout : candidates)
+      if (succeeded(layout) && layout->slice(1).isSameFunction(rows))
+        return *layout;
+    return std::nullopt;
+  }
+
   /// Tiles that no dot produced, but whose row statistics meet a dot's: scores
-  /// that ignore Q K^T. They lie as an mma's accumulator does, if its rows do.
+  /// that ignore Q K^T. They lie as the product would have, if its rows do.
   LogicalResult anchorByRows() {
     WalkResult result = func.walk([&](Operation *op) {
       Value tile, rows;
@@ -338,10 +364,9 @@ private:
       }
       if (tileType(tile).getRank() != 2 || layoutOf(tile) || !layoutOf(rows))
         return WalkResult::advance();
-      ArrayRef<int64_t> shape = tileType(tile).getShape();
-      FailureOr<Layout> layout =
-          Layout::mmaAccumulator(shape[0], shape[1], warps);
-      if (failed(layout) || !layout->slice(1).isSameFunction(*layoutOf(rows)))
+      std::optional<Layout> layout =
+          layoutByRows(tileType(tile).getShape(), *layoutOf(rows));
+      if (!layout)
         return WalkResult::advance();
       if (failed(setLayout(op, tile, *layout)) || failed(propagate()))
         return WalkResult::interrupt();

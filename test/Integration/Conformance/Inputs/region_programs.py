@@ -109,6 +109,11 @@ EARLIER_DOCUMENT = """      %zero = arith.constant 0 : index
 KEPT = """      %kept = tensor.extract %keep[%b, %j] : {keep}
       flash.yield %kept : i1"""
 
+CAUSAL = """      %at = flash.alignment : index
+      %position = arith.addi %i, %at : index
+      %causal = arith.cmpi sle, %j, %position : index
+      flash.yield %causal : i1"""
+
 KEPT_CAUSAL = """      %at = flash.alignment : index
       %position = arith.addi %i, %at : index
       %causal = arith.cmpi sle, %j, %position : index
@@ -122,6 +127,11 @@ NEVER = """      %never = arith.constant false
 BEFORE_THE_FIRST = """      %zero = arith.constant 0 : index
       %before = arith.cmpi slt, %j, %zero : index
       flash.yield %before : i1"""
+
+# False in every tile, but that is seen when the region is one of tiles only.
+NEVER_THE_SAME = """      %dq = tensor.extract %queries[%i] : {queries}
+      %other = arith.cmpi ne, %dq, %dq : i32
+      flash.yield %other : i1"""
 
 # k below the length of this batch entry: a range of keys known at run time.
 WITHIN_LENGTH = """      %length = tensor.extract %lengths[%b] : {lengths}
@@ -177,6 +187,21 @@ PASSED_WINDOW = """      %wide = arith.index_cast %window : i32 to index
       %first = arith.subi %i, %wide : index
       %within = arith.cmpi sge, %j, %first : index
       flash.yield %within : i1"""
+
+# The scores are the bias: nothing depends on Q K^T.
+BIAS_ALONE = """      %c0 = arith.constant 0 : index
+      %x = tensor.extract %bias[%c0, %h, %i, %j] : {bias}
+      flash.yield %x : f32"""
+
+NUMBER_ALONE = """      %r = arith.constant 0.25 : f32
+      flash.yield %r : f32"""
+
+
+def scores(*lines, **numbers):
+    """A score region of these lines, of which the last gives %r; `numbers` are
+    constants by name."""
+    constants = ["%%%s = arith.constant %s : f32" % item for item in numbers.items()]
+    return "\n".join("      " + line for line in constants + list(lines) + ["flash.yield %r : f32"])
 
 
 def broadcast(element, b, h, q, k):
@@ -234,6 +259,11 @@ def kept(rate, sq=70, sk=83, score="", mask=KEPT, batch=2):
     return Case(sq, sk, [("keep", (batch, sk), "i1", flags)], score, mask, batch=batch)
 
 
+def scored(score, captures=()):
+    """A causal attention of more queries than keys, some rows without a key."""
+    return Case(83, 70, captures, score, CAUSAL)
+
+
 # Ragged documents and ragged tiles, a document without keys, one without
 # queries.
 RAGGED = [tokens("queries", (1, 30, 48, 110, 140), 150), tokens("keys", (1, 30, 30, 125, 180), 200)]
@@ -250,15 +280,29 @@ CASES = {
     "none-finite": lambda: kept(0, score=LOWEST, mask=""),
     "never": lambda: Case(70, 83, mask=NEVER),
     "before-the-first": lambda: Case(70, 83, mask=BEFORE_THE_FIRST),
+    "never-the-same": lambda: Case(150, 200, RAGGED[:1], mask=NEVER_THE_SAME),
     "every-third-kept": lambda: kept(3, mask=KEPT_CAUSAL),
     "lengths": lambda: Case(70, 150, [("lengths", (3,), "i32", [97, 0, 150])], mask=WITHIN_LENGTH, batch=3),
     "additive": lambda: Case(70, 90, [("bias", (1, 2, 70, 90), "f32", additive(2, 70, 90))], ADDITIVE_BIAS),
     "bias": lambda: with_bias("f16", True, True, True, True),
+    "bias-alone": lambda: Case(70, 90, [("bias", (1, 2, 70, 90), "f32", additive(2, 70, 90))], BIAS_ALONE),
+    "number-alone": lambda: Case(70, 90, score=NUMBER_ALONE),
     # Rows that are read 16 bytes at a time.
     "bias-in-whole-rows": lambda: with_bias("f32", True, True, True, True, sk=96),
     "bias-of-heads-and-keys": lambda: with_bias("bf16", False, True, False, True),
     "bias-of-batch-and-rows": lambda: with_bias("f16", True, False, True, False),
     "bias-of-rows-and-keys": lambda: with_bias("f32", False, False, True, True, sq=33, sk=64, d=256),
+    # What is folded into the exponent, and what must not be.
+    "scaled": lambda: scored(scores("%r = arith.mulf %s, %c : f32", c="0.3")),
+    "scaled-thrice": lambda: scored(scores("%0 = arith.mulf %s, %c : f32", "%1 = arith.negf %0 : f32", "%r = arith.divf %1, %d : f32", c="1.5", d="-2.5")),
+    "scaled-down": lambda: scored(scores("%r = arith.mulf %s, %c : f32", c="-0.3")),
+    "scaled-to-zero": lambda: scored(scores("%r = arith.mulf %s, %c : f32", c="0.0")),
+    "scaled-per-head": lambda: scored(scores("%c = tensor.extract %factors[%h] : {factors}", "%r = arith.mulf %s, %c : f32"), [("factors", (2,), "f32", [-0.75, 1.25])]),
+    "scaled-by-passed": lambda: scored(scores("%r = arith.mulf %s, %factor : f32"), [("factor", (), "f32", [-0.75])]),
+    "scaled-by-constant": lambda: scored(scores("%r = arith.mulf %factor, %s : f32"), [("factor", (), "f32", "0.75")]),
+    "magnitude": lambda: scored(scores("%r = math.absf %s : f32")),
+    "at-least": lambda: scored(scores("%r = arith.maximumf %s, %c : f32", c="0.25")),
+    "softcap": lambda: scored(scores("%0 = arith.divf %s, %c : f32", "%1 = math.tanh %0 : f32", "%r = arith.mulf %1, %c : f32", c="1.5")),
     "passed-numbers": lambda: Case(70, 130, [("slope", (), "f32", [-0.0625]), ("shift", (), "index", [-9]), ("window", (), "i32", [20])],
                                    PASSED_SLOPE, PASSED_WINDOW),
 }
