@@ -236,7 +236,8 @@ void MaskProjection::roundBounds(IntegerPolyhedron &set, unsigned tile) {
   }
 }
 
-bool MaskProjection::eliminate(IntegerPolyhedron &set, unsigned tile) {
+void MaskProjection::eliminate(IntegerPolyhedron &set, unsigned tile,
+                               TileSet &result) {
   while (set.getNumDimVars() > 1) {
     roundBounds(set, tile);
     // Variables whose rows have coefficients of 1 (or are in an equality) are
@@ -273,12 +274,18 @@ bool MaskProjection::eliminate(IntegerPolyhedron &set, unsigned tile) {
     if (*best < tile)
       --tile;
     set.removeTrivialRedundancy();
-    if (set.getNumInequalities() > 24)
+    if (set.getNumInequalities() > 24) {
+      // Of an empty set every row follows from the others: what is left of it
+      // need not show that it is empty.
+      result.empty = set.isEmpty();
+      if (result.empty)
+        return;
       set.removeRedundantInequalities();
-    if (set.getNumInequalities() > kMaxRows)
-      return false;
+    }
+    result.valid = set.getNumInequalities() <= kMaxRows;
+    if (!result.valid)
+      return;
   }
-  return true;
 }
 
 TileSet MaskProjection::project(const MaskConjunction &conjunction, bool inKeys,
@@ -293,8 +300,8 @@ TileSet MaskProjection::project(const MaskConjunction &conjunction, bool inKeys,
     result.empty = true;
     return result;
   }
-  result.valid = eliminate(set, kTile);
-  if (!result.valid)
+  eliminate(set, kTile, result);
+  if (!result.valid || result.empty)
     return result;
   auto take = [&](ArrayRef<DynamicAPInt> values, int64_t sign) {
     TileRow row;
@@ -319,6 +326,17 @@ TileSet MaskProjection::project(const MaskConjunction &conjunction, bool inKeys,
   for (unsigned i = 0; i < set.getNumEqualities(); ++i) {
     take(set.getEquality(i), 1);
     take(set.getEquality(i), -1);
+  }
+  // What is redundant over the integers need not follow from what a rational
+  // projection leaves. That no tile lies past the keys must: loops rely on it.
+  if (inKeys) {
+    AffineForm last = keysForm(tiling);
+    TileRow row{-tiling.tileK, SmallVector<int64_t>(last.symbols),
+                last.constant - 1};
+    if (llvm::none_of(result.upper, [&](const TileRow &known) {
+          return implies(known, row);
+        }))
+      result.upper.push_back(std::move(row));
   }
   // Over the integers an elimination may find what the probe did not.
   result.empty = llvm::any_of(result.conditions, [](const TileRow &row) {

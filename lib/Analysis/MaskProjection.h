@@ -94,9 +94,10 @@ private:
   /// What holds in every kernel, behind `numDims` dimensions.
   void addContext(IntegerPolyhedron &set, unsigned numDims) const;
   bool isEmptyInContext(IntegerPolyhedron set) const;
-  /// Makes `set` a set over the tile, which is its dimension `tile`, alone;
-  /// false where the rows get too many.
-  bool eliminate(IntegerPolyhedron &set, unsigned tile);
+  /// Makes `set` a set over the tile, which is its dimension `tile`, alone.
+  /// `result` is no longer valid where the rows get too many, and empty where
+  /// that is seen on the way; then `set` is only begun.
+  void eliminate(IntegerPolyhedron &set, unsigned tile, TileSet &result);
   void roundBounds(IntegerPolyhedron &set, unsigned tile);
   std::optional<unsigned> quotient(const TileRow &numerator, int64_t divisor);
   AffineExpr symbol(unsigned number) const;

@@ -340,3 +340,69 @@ TEST_F(MaskAnalysisTest, ConditionOfTheHead) {
           },
           /*tight=*/true, /*isStatic=*/false, std::nullopt, head);
 }
+
+// That a set is empty, or a bound redundant, may follow over the integers only:
+// what a rational projection leaves of it has to have its bounds all the same.
+TEST_F(MaskAnalysisTest, EmptyOverTheIntegers) {
+  Region &head = parse(R"(
+      %zero = arith.constant 0 : index
+      %one = arith.constant 1 : index
+      %seven = arith.constant 7 : index
+      %seventy = arith.constant 70 : index
+      %many = arith.constant 146 : index
+      %a = flash.alignment : index
+      %p = arith.addi %q, %a : index
+      %d = arith.subi %p, %k : index
+      %rest = arith.remsi %d, %seventy : index
+      %dilated = arith.cmpi eq, %rest, %zero : index
+      %late = arith.cmpi sge, %q, %many : index
+      %first = arith.cmpi slt, %c, %one : index
+      %x = arith.select %dilated, %late, %first : i1
+      %chunkQ = arith.floordivsi %p, %seven : index
+      %chunkK = arith.floordivsi %k, %seven : index
+      %same = arith.cmpi eq, %chunkQ, %chunkK : index
+      %r = arith.andi %x, %same : i1
+  )");
+  for (int64_t length : {1, 9, 150})
+    check(
+        head, {length, length, 128, 64},
+        [](int64_t q, int64_t k, int64_t a, int64_t c) {
+          return ((q + a - k) % 70 == 0 ? q >= 146 : c < 1) &&
+                 (q + a) / 7 == k / 7;
+        },
+        /*tight=*/false, /*isStatic=*/true);
+
+  Region &dilated = parse(R"(
+      %zero = arith.constant 0 : index
+      %three = arith.constant 3 : index
+      %seven = arith.constant 7 : index
+      %seventy = arith.constant 70 : index
+      %many = arith.constant 196 : index
+      %a = flash.alignment : index
+      %p = arith.addi %q, %a : index
+      %d = arith.subi %p, %k : index
+      %restOfThree = arith.remsi %d, %three : index
+      %third = arith.cmpi eq, %restOfThree, %zero : index
+      %chunkQ = arith.floordivsi %p, %seven : index
+      %chunkK = arith.floordivsi %k, %seven : index
+      %notLater = arith.cmpi sge, %chunkQ, %chunkK : index
+      %above = arith.cmpi slt, %q, %d : index
+      %x = arith.select %third, %notLater, %above : i1
+      %early = arith.cmpi slt, %q, %many : index
+      %rest = arith.remsi %d, %seventy : index
+      %seventieth = arith.cmpi eq, %rest, %zero : index
+      %y = arith.andi %early, %seventieth : i1
+      %r = arith.andi %x, %y : i1
+  )");
+  for (int64_t sq : {1, 62, 200})
+    for (int64_t sk : {60, 62, 64, 200})
+      check(
+          dilated, {sq, sk, 128, 64},
+          [](int64_t q, int64_t k, int64_t a, int64_t) {
+            int64_t p = q + a, d = p - k;
+            auto chunk = [](int64_t n) { return (n - (n < 0 ? 6 : 0)) / 7; };
+            return (d % 3 == 0 ? chunk(p) >= chunk(k) : q < d) && q < 196 &&
+                   d % 70 == 0;
+          },
+          /*tight=*/false);
+}
