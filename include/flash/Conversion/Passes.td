@@ -79,7 +79,8 @@ def FlashTileToNVVM
 
     Leaves: gpu, nvvm, llvm, scf and arith only (math on f32 scalars included);
     the function's parameters are those of the kernel ABI: pointers, sizes as
-    i32, strides as i64, then scalars.
+    i32, strides as i64, then scalars. A kernel of which shared memory lets an SM
+    hold few CTAs gets their number as `nvvm.minctasm`.
 
     Refuses, with the op that cannot be lowered: a dot whose operands are not
     fragments of m16n8k16, a reduction across warps, rows that are not whole

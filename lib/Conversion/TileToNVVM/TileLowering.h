@@ -244,6 +244,12 @@ void populateFmaDotPatterns(const TileTypeConverter &converter,
 /// i32, strides i64, scalars); memref arguments become casts of their parts.
 LogicalResult lowerKernelABI(gpu::GPUFuncOp func);
 
+/// Says how many CTAs an SM holds (`nvvm.minctasm`, .minnctapersm) where shared
+/// memory holds so few that each thread can have all registers. Left alone, ptxas
+/// spills to make room for one CTA more (tf32, d = 192, sm_80: 36 bytes at 168
+/// registers instead of 192 and none), which shared memory has no room for.
+void setLaunchBounds(gpu::GPUFuncOp func);
+
 } // namespace mlir::flash_tile
 
 #endif // FLASH_LIB_CONVERSION_TILETONVVM_TILELOWERING_H

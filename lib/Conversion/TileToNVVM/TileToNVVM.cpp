@@ -52,9 +52,11 @@ void eraseUnusedShared(gpu::GPUModuleOp module) {
 LogicalResult convertTileToNVVM(gpu::GPUModuleOp module) {
   MLIRContext *context = module.getContext();
   KernelContext kernels;
-  for (auto func : module.getOps<gpu::GPUFuncOp>())
+  for (auto func : module.getOps<gpu::GPUFuncOp>()) {
     if (failed(lowerKernelABI(func)) || failed(kernels.addKernel(func)))
       return failure();
+    setLaunchBounds(func);
+  }
 
   TileTypeConverter converter;
   RewritePatternSet patterns(context);
