@@ -113,6 +113,8 @@ private:
       resolution = std::max(resolution, std::fabs(back - ref));
     }
     report.tolerance = 2 * lowError + 2 * resolution;
+    if (o.dtype == DType::F32)
+      report.tolerance += std::ldexp(reference.largestValue, -21);
   }
 
   static std::string place(int64_t b, int64_t h, int64_t q) {

@@ -327,6 +327,11 @@ ReferenceResult compute(const ReferenceProblem &problem, const StridedArray &q,
   result.o.resize(size_t(sizes.b * sizes.hq * sizes.sq * sizes.dv));
   result.lse.resize(size_t(sizes.b * sizes.hq * sizes.sq));
   Computation<T>(problem, q, k, v, low, result).run(threads);
+  forEachIndex(v, [&](int64_t index) {
+    double value = std::fabs(v.loadIndex(index));
+    if (std::isfinite(value))
+      result.largestValue = std::max(result.largestValue, value);
+  });
   return result;
 }
 

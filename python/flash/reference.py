@@ -133,7 +133,7 @@ def check(out, lse, q, k, v, spec, sizes, scale, dtype, heads=None, known=None, 
     known = {} if known is None else known
     out_dtype = spec.output_dtype
     group = sizes["hq"] // sizes["hkv"]
-    worst = {"error": 0.0, "low": 0.0, "resolution": 0.0, "row": 0.0, "lse": 0.0}
+    worst = {"error": 0.0, "low": 0.0, "resolution": 0.0, "row": 0.0, "lse": 0.0, "value": 0.0}
     errors = []
     floor = 2.0**-24 * np.sqrt(sizes["dv"])
     limit = ROW_TOLERANCE[dtype]
@@ -154,6 +154,7 @@ def check(out, lse, q, k, v, spec, sizes, scale, dtype, heads=None, known=None, 
             )
         ref, ref_lse, low, _ = known[b, h]
         got = dtypes.decode(out[b, h], out_dtype)
+        see("value", np.abs(dtypes.decode(v[b, h // group], dtype)))
         see("error", np.abs(got - ref))
         see("low", np.abs(low - ref))
         shifted = dtypes.round_to(dtypes.round_to(ref + 0.3, out_dtype) - 0.3, out_dtype)
@@ -177,6 +178,9 @@ def check(out, lse, q, k, v, spec, sizes, scale, dtype, heads=None, known=None, 
                 errors.append(f"dead rows: (b,h) = ({b},{h}): expected lse = -inf, got others")
             see("lse", np.abs(lse[b, h][~dead] - ref_lse[~dead]))
     tolerance = 2 * worst["low"] + 2 * worst["resolution"]
+    if out_dtype == "f32":
+        # The exponential of the hardware is within 2^-22 of its value (PTX ISA, "ex2").
+        tolerance += 2.0**-21 * worst["value"]
     if not worst["error"] <= tolerance:
         errors.append(f"max |o - ref|: {worst['error']:.3g} > {tolerance:.3g}")
     if not worst["lse"] <= LSE_TOLERANCE:

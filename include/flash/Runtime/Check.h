@@ -9,7 +9,10 @@
 //  (a) max|o - ref| <= tolerance, where tolerance =
 //        2 max|ref_low - ref| + 2 max|((ref + 0.3) - 0.3) - ref|,
 //      the sums in the last term rounded to o's type: how finely that type
-//      resolves values of the output's size;
+//      resolves values of the output's size. Where o is f32, 2^-21 max|v| is
+//      added: ex2.approx.ftz.f32 is within 2 ulp, 2^-22 of its value (PTX ISA,
+//      "ex2"), and weights off by that move their average of v by at most
+//      2^-22 max|v - o|. Narrower types of o are coarser than this;
 //  (b) for every row, ||o - ref|| <= rowTolerance * ||ref||, or ||o - ref|| is
 //      at most 2^-24 sqrt(Dv) (one step of f16's subnormals per element). One
 //      maximum over everything cannot see a lost tile in a long causal row,

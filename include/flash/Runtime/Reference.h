@@ -72,6 +72,8 @@ struct ReferenceResult {
   Sizes sizes;
   std::vector<double> o;
   std::vector<double> lse;
+  /// The largest finite |v|, without the scales of heads.
+  double largestValue = 0;
 };
 
 /// The types a kernel rounds to on its way.

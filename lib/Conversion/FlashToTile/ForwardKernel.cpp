@@ -17,6 +17,12 @@
 //
 //   p = exp2(s * c - m * c),  lse = (m * c + log2(l)) * ln2
 //
+// in one multiply-add per score. Its p of the maximum is 1 only up to the
+// rounding of m * c, which no 16-bit output shows; where the output is f32 it
+// is
+//
+//   p = exp2((s - m) * c)
+//
 // Otherwise scores are in natural units, and the maximum is taken off before
 // the factor log2(e), so that scores near -FLT_MAX do not overflow:
 //
@@ -78,6 +84,9 @@ public:
     scoreFactor = getScoreFactor(op).value_or(0);
     natural = scoreFactor <= 0 || op.getScaleOrDefault() <= 0.0f ||
               !schedule.getFoldScale();
+    subtractFirst =
+        natural ||
+        op.getOutputType().getElementType().getIntOrFloatBitWidth() > 16;
     probabilityExponent =
         AttentionOp::getProbabilityExponent(op.getValueType().getElementType());
   }
@@ -175,6 +184,8 @@ private:
   double scoreFactor;
   /// Scores are in natural units, see above.
   bool natural;
+  /// The maximum is taken off before the factor.
+  bool subtractFirst;
   /// e of 8-bit probabilities, 0 for others.
   int probabilityExponent;
 
@@ -279,7 +290,7 @@ Value ForwardKernelBuilder::guardMaximum(Value maximum) {
 /// The argument of exp2 for a tile of scores relative to a value of each row.
 Value ForwardKernelBuilder::buildExponent(Value scores, Value reference) {
   Value exponent;
-  if (natural) {
+  if (subtractFirst) {
     exponent = arith::SubFOp::create(b, scores, expand(reference, tileK));
     if (probabilityExponent)
       exponent = math::FmaOp::create(b, exponent, factorTile,
@@ -327,7 +338,7 @@ ForwardKernelBuilder::buildIteration(Value iteration, SoftmaxState state) {
 
   Value exponent = buildExponent(*masked, reference);
   Value rescale;
-  if (natural) {
+  if (subtractFirst) {
     rescale = arith::SubFOp::create(b, state.maximum, reference);
     rescale = arith::MulFOp::create(b, rescale, factorRow);
   } else {
