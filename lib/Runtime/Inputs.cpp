@@ -449,11 +449,19 @@ Result<ProblemArrays> flash::runtime::makeInputs(const AttentionSpec &spec,
       return Error{"--init=jump: expected a dtype of 16 bits or more, got " +
                    std::string(name(spec.dtype))};
     bool isConst = options.init.kind == InitKind::Const;
-    auto draw = [&](StridedArray &array, uint64_t stream, double factor) {
-      return quantise(array, [&](uint64_t element) {
+    auto draw = [&](StridedArray &array, uint64_t stream,
+                    double factor) -> std::optional<StridedArray> {
+      auto value = [&](uint64_t element) {
         return factor * (isConst ? options.init.value
                                  : normalAt(options.seed, stream, element));
+      };
+      if (options.hasDescale[stream])
+        return quantise(array, value);
+      uint64_t element = 0;
+      forEachIndex(array, [&](int64_t index) {
+        storeElement(array.dtype, array.bytesAt(index), value(element++));
       });
+      return std::nullopt;
     };
     ProblemArrays arrays{std::move(*q),
                          std::move(*k),

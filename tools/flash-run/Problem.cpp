@@ -69,10 +69,16 @@ Result<Sizes> resolveSizes(const AttentionSpec &spec, const std::string &text) {
   return sizes;
 }
 
+constexpr std::array<const char *, 3> kDescaleNames = {
+    "q_descale", "k_descale", "v_descale"};
+
 /// Fills q, k, v, o and lse, then puts files over them.
-Status makeOperands(Problem &problem, const Options &options) {
+Status makeOperands(Problem &problem, const Options &options,
+                    std::array<bool, 3> hasDescale = {true, true, true}) {
+  InputOptions inputOptions = options.inputs;
+  inputOptions.hasDescale = hasDescale;
   Result<ProblemArrays> made =
-      makeInputs(problem.spec, problem.sizes, options.inputs);
+      makeInputs(problem.spec, problem.sizes, inputOptions);
   if (!made)
     return made.error();
   problem.arrays["q"] = std::move(made->q);
@@ -189,7 +195,11 @@ Result<Problem> fromModule(mlir::MLIRContext *context, const Options &options) {
   if (!sizes)
     return sizes.error();
   problem.sizes = *sizes;
-  if (Status status = makeOperands(problem, options); !status)
+  // An op may do without.
+  std::array<bool, 3> hasDescale = {};
+  for (auto [index, name] : llvm::enumerate(kDescaleNames))
+    hasDescale[index] = llvm::is_contained(input->arguments, name);
+  if (Status status = makeOperands(problem, options, hasDescale); !status)
     return status.error();
   for (auto [index, capture] : llvm::enumerate(input->captures)) {
     Result<StridedArray> array = makeCapture(capture, index, options);
@@ -205,10 +215,6 @@ Result<Problem> fromModule(mlir::MLIRContext *context, const Options &options) {
   problem.reference = ReferenceProblem::fromSpec(problem.spec, problem.sizes);
   // The op rounds its scale to f32, whether written or the default.
   problem.reference.scale = double(input->op.getScaleOrDefault());
-  // An op may do without.
-  for (const char *name : {"q_descale", "k_descale", "v_descale"})
-    if (!llvm::is_contained(input->arguments, name))
-      problem.arrays.erase(name);
   takeScales(problem);
   mlir::flash::RegionProgram::Environment environment;
   environment.alignment = sizes->sk - sizes->sq;

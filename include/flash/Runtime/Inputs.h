@@ -20,6 +20,7 @@
 #include "flash/Runtime/AttentionSpec.h"
 #include "flash/Runtime/StridedArray.h"
 
+#include <array>
 #include <optional>
 #include <string_view>
 
@@ -81,6 +82,9 @@ struct InputOptions {
   /// append `kPoisonTailRows` such rows past the end (and a few before the
   /// start), so that reads past sk land on NaN and not outside the allocation.
   bool poisonNaN = false;
+  /// Of an 8-bit spec: whether q, k and v come with the scales of their heads.
+  /// Without, the values that are drawn are themselves rounded to the type.
+  std::array<bool, 3> hasDescale = {true, true, true};
 };
 
 inline constexpr int64_t kPoisonTailRows = 256;
@@ -93,7 +97,8 @@ struct ProblemArrays {
   StridedArray q, k, v, o, lse;
   /// Of 8-bit specs: f32, [B, Hq] or [B, Hkv], dense. The values that are drawn
   /// are divided by their head's largest magnitude over the largest number of
-  /// the dtype (448, 57344), rounded to nearest even; these are the divisors.
+  /// the dtype (448, 57344), rounded to nearest even; these are the divisors. None
+  /// of an operand that is asked for without.
   std::optional<StridedArray> qDescale, kDescale, vDescale;
 };
 
