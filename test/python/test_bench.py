@@ -83,14 +83,20 @@ def test_energy_arithmetic():
     from flash.bench.problem import Contender
 
     class Board:
-        """Draws 100 W while idle and 5 J for every call."""
+        """Draws 100 W while idle and 5 J for every call; ticks every 50 ms."""
 
         def __init__(self):
             self.now, self.calls = 0.0, 0
+            self.ticked, self.shown = 0.0, 0.0
+
+        def joules(self):
+            if self.now - self.ticked >= 0.05:
+                self.ticked, self.shown = self.now, 100 * self.now + 5 * self.calls
+            return self.shown
 
         def tick(self):
-            self.now += 0.05
-            return self.now, 100 * self.now + 5 * self.calls
+            self.now = self.ticked + 0.05
+            return self.now, self.joules()
 
         def celsius(self):
             return 61
@@ -127,7 +133,7 @@ def test_energy_arithmetic():
     finally:
         energy.time = original
     assert result["energy_j_idle_subtracted"] == pytest.approx(5.0)
-    # 10 ms of idling on top of each call, and the ticks at both ends.
-    assert 6.0 <= result["energy_j"] < 6.2
+    # 10 ms of drawing 100 W on top of each call, and no idling between ticks.
+    assert result["energy_j"] == pytest.approx(6.0)
     assert result["temperature_c"] == 61 and len(result["energy_j_trials"]) == 3
     assert clock.monotonic() > 0

@@ -126,10 +126,13 @@ class Board:
     def __init__(self, device):
         self.seconds, self.total = 0.0, 0.0
 
+    def joules(self):
+        self.total += 2.0
+        return self.total
+
     def tick(self):
         self.seconds += 0.02
-        self.total += 2.0
-        return self.seconds, self.total
+        return self.seconds, self.joules()
 
     def celsius(self):
         return 50

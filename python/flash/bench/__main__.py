@@ -3,6 +3,7 @@
 """The command line of flash.bench."""
 
 import argparse
+import importlib
 import json
 import os
 import sys
@@ -252,6 +253,9 @@ def finite(value):
 def main(arguments=None):
     options = parse_arguments(arguments)
     try:
+        if options.plot:
+            # Before the measurement, rather than after it.
+            importlib.import_module("matplotlib")
         bench = Bench(options)
         result = bench.run()
         for name, reason in result["missing"].items():

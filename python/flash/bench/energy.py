@@ -83,13 +83,17 @@ def measure(contender, device, board, idle, call_ms, seconds, trials, cool_down)
         contender.run(0)
         device.synchronize()
         start, first = board.tick()
-        while calls == 0 or time.monotonic() - start < seconds:
-            for i in range(batch):
-                contender.run(calls + i)
+        end, last, ticked = start, first, False
+        # Up to the first tick after the time asked for: one call at a time then,
+        # so that the board is never idle and hardly a call goes beyond it.
+        while end - start < seconds or not ticked:
+            for _ in range(batch if end - start < seconds else 1):
+                contender.run(calls)
+                calls += 1
             device.synchronize()
-            calls += batch
+            end, shown = time.monotonic(), board.joules()
+            ticked, last = shown != last, shown
         temperatures.append(board.celsius())
-        end, last = board.tick()
         raw.append((last - first) / calls)
         above.append((last - first - idle * (end - start)) / calls)
     return {
