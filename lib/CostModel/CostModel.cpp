@@ -381,9 +381,12 @@ CostResult flash::modelCost(const CostInput &input) {
   double cyclesPerCta =
       (loopCycles + largest(outside)) / ctas + 2 * rates.dramLatency / resident;
   double clock = rates.clockGHz * 1e9;
-  result.seconds = std::max({double(mostCtas) * cyclesPerCta / clock,
-                             l2Cycles / (rates.sms * clock),
-                             input.deviceBytes / rates.dramBytesPerSecond});
+  const double ofSms = double(mostCtas) * cyclesPerCta / clock;
+  const double ofL2 = l2Cycles / (rates.sms * clock);
+  const double ofDevice = input.deviceBytes / rates.dramBytesPerSecond;
+  result.seconds = std::max({ofSms, ofL2, ofDevice});
+  result.deviceLimited = ofDevice == result.seconds;
+  result.l2Limited = !result.deviceLimited && ofL2 == result.seconds;
   double dynamic = pJ * 1e-12 + input.deviceBytes * rates.dramEnergy * 1e-12;
   double atLimit = dynamic / (rates.powerLimitWatts - rates.staticWatts);
   result.powerLimited = atLimit > result.seconds;

@@ -58,6 +58,8 @@ void writeCost(const CostResult &cost, llvm::json::OStream &json) {
     json.attribute("cycles_per_trip", cost.cyclesPerTrip);
     json.attribute("seconds", cost.seconds);
     json.attribute("power_limited", cost.powerLimited);
+    json.attribute("device_memory_limited", cost.deviceLimited);
+    json.attribute("l2_limited", cost.l2Limited);
     json.attribute("joules", cost.joules);
     json.attribute("static_joules", cost.staticJoules);
   });

@@ -70,11 +70,14 @@ std::string escape(llvm::StringRef text) {
 class Labels {
 public:
   double place(double x, double y) {
+    // A line is a little more than what counts as too close: every move is
+    // down by at least the difference, so that rounding cannot undo it.
+    constexpr double kLine = 14, kTooClose = 13.5;
     for (bool moved = true; moved;) {
       moved = false;
       for (auto [otherX, otherY] : taken)
-        if (std::abs(otherX - x) < 130 && std::abs(otherY - y) < 14) {
-          y = otherY + 14;
+        if (std::abs(otherX - x) < 130 && std::abs(otherY - y) < kTooClose) {
+          y = otherY + kLine;
           moved = true;
         }
     }

@@ -44,6 +44,19 @@ std::string ratio(double actual, double ideal) {
 
 std::string orDash(std::string text) { return text.empty() ? "-" : text; }
 
+std::string limitOf(const Level &level) {
+  const CostResult &cost = level.cost;
+  return cost.powerLimited    ? "power"
+         : cost.deviceLimited ? "device memory"
+         : cost.l2Limited     ? "L2"
+                              : std::string(name(cost.bound));
+}
+
+std::string laneReduction(const Level &level) {
+  return level.scheduled("copies") == "none" ? "none"
+                                             : level.scheduled("reduce");
+}
+
 std::vector<Row> scheduleRows() {
   auto field = [](const char *key) {
     return [key](const Level &level) { return level.scheduled(key); };
@@ -59,7 +72,7 @@ std::vector<Row> scheduleRows() {
          return level.scheduled("qk") + ", " + level.scheduled("pv");
        }},
       {"S and P live in", field("probabilities")},
-      {"lanes of a row reduce by", field("reduce")},
+      {"lanes of a row reduce by", laneReduction},
       {"copies to shared memory", field("copies")},
       {"ldmatrix, swizzle",
        [](const Level &level) {
@@ -211,13 +224,7 @@ std::vector<Row> costRows(const Problem &problem, bool measured) {
   };
   rows.push_back({kind + ": time, ms", milliseconds, true});
   if (!measured)
-    rows.push_back({"modelled: time is limited by",
-                    [](const Level &level) {
-                      return level.cost.powerLimited
-                                 ? std::string("power")
-                                 : std::string(name(level.cost.bound));
-                    },
-                    true});
+    rows.push_back({"modelled: time is limited by", limitOf, true});
   rows.push_back({kind + ": TFLOP/s",
                   [&problem](const Level &level) {
                     return number(problem.flops() / timeOf(level) * 1e-9);
@@ -254,8 +261,7 @@ void printCells(const std::vector<std::vector<std::string>> &cells,
     os << llvm::StringRef(line).rtrim() << "\n";
     if (index == 0 && style == TableStyle::Markdown) {
       for (size_t i = 0; i < width.size(); ++i)
-        os << (i ? "|" : "|") << std::string(width[i] + 1, '-')
-           << (i ? ":" : "-");
+        os << "|" << std::string(width[i] + 1, '-') << (i ? ":" : "-");
       os << "|\n";
     }
   }

@@ -85,7 +85,8 @@ std::vector<unsigned> parseLevels(llvm::StringRef text) {
     if (to < from || to > 12)
       return {};
     for (unsigned number = from; number <= to; ++number)
-      numbers.push_back(number);
+      if (!llvm::is_contained(numbers, number))
+        numbers.push_back(number);
   }
   return numbers;
 }

@@ -94,6 +94,8 @@ struct CostResult {
   /// The pipe that `busy` is of.
   CostPipe bound = CostPipe::Issue;
   double seconds = 0;
+  /// Whether `seconds` is what device memory, or L2, takes for the launch.
+  bool deviceLimited = false, l2Limited = false;
   /// Whether the board's power limit made it that long.
   bool powerLimited = false;
   double joules = 0;
