@@ -101,9 +101,9 @@ std::optional<std::string> mlir::flash::checkSteps(const LadderSteps &steps,
       return std::string("softmax: expected online, got two_pass with qk or pv "
                          "= mma");
   }
-  if (steps.qk == MathUnit::fma && steps.pv == MathUnit::mma &&
-      steps.probabilities == TileHome::registers)
-    return std::string("probabilities: expected shared, got registers with qk "
-                       "= fma");
+  if (steps.softmax == SoftmaxKind::two_pass && steps.deferNormalisation)
+    return std::string("defer_normalisation: expected false (two passes "
+                       "normalise once anyway), got true with softmax = "
+                       "two_pass");
   return std::nullopt;
 }

@@ -66,8 +66,7 @@ constexpr ScheduleEntry kTuned32[] = {
     // 255 registers and 96 KiB elsewhere.
     {"sm_80", 128, 128, 16, 0, 4, 1, 1, false},
     {"", 128, 128, 32, 0, 4, 1, 1, false},
-    // 199 registers, 96 KiB; without a mask 8 bytes are spilled on sm_86 and
-    // sm_89, and more with fewer keys.
+    // 199 registers, 96 KiB.
     {"", 192, 64, 32, 0, 4, 1, 1, false},
     // 238 registers, 128 KiB; where there are 99, half as many rows: 232, 96
     // KiB.
@@ -116,7 +115,7 @@ constexpr ScheduleEntry kTensorCores[] = {
     {"", 128, 64, 32, 0, 4, 2, 2, false},
     // Slices of the output, as the study has them: 139 to 168 registers instead
     // of 218 to 255, and at d = 256 two stages of both operands in the 99 KiB
-    // of sm_86 and sm_89 at levels 5 and 6. Level 8 spills 4 bytes at d = 256.
+    // of sm_86 and sm_89 at levels 5 and 6.
     {"", 192, 64, 32, 96, 4, 2, 2, false},
     {"", 256, 64, 32, 128, 4, 2, 2, false},
 };

@@ -12,6 +12,7 @@
 #include "flash/Dialect/Flash/Transforms/Passes.h"
 #include "flash/Target/ChipInfo.h"
 
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
@@ -94,7 +95,7 @@ std::optional<std::string> ScheduleOverrides::set(StringRef key,
     return flag(deferNormalisation);
   if (key == "split_bands")
     return flag(splitBands);
-  return "expected one of tile_q tile_k tile_v warps stages_k stages_v "
+  return "expected one of level tile_q tile_k tile_v warps stages_k stages_v "
          "query_in_registers softmax copies reduce qk pv probabilities "
          "ldmatrix swizzle fold_scale defer_normalisation split_bands, got '" +
          key.str() + "'";
@@ -102,9 +103,14 @@ std::optional<std::string> ScheduleOverrides::set(StringRef key,
 
 std::optional<std::string> ScheduleOverrides::parse(StringRef text) {
   SmallVector<StringRef> entries;
-  text.split(entries, ',', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
+  if (text.empty())
+    return std::nullopt;
+  text.split(entries, ',');
+  llvm::StringSet<> given;
   for (StringRef entry : entries) {
     auto [key, value] = entry.split('=');
+    if (!given.insert(key).second)
+      return (key + ": expected once, got it again as '" + entry + "'").str();
     if (std::optional<std::string> message = set(key, value))
       return message;
   }
@@ -298,6 +304,29 @@ static LogicalResult checkSchedule(AttentionOp op, ScheduleAttr schedule,
   return success();
 }
 
+/// Makes a CTA need less shared memory, in the order that costs least: one
+/// stage of V, then of K, which is needed first; and, where `tilesToo`, fewer
+/// keys, then fewer rows of as many per warp. False where nothing is left to
+/// take.
+static bool shrink(ScheduleEntry &tiles, int64_t elementBytes, bool tilesToo) {
+  // Whole products of the tensor cores: 16 keys, 32 of 8 bits.
+  const int64_t fewestKeys = elementBytes == 1 ? 32 : 16;
+  if (tiles.stagesV > 1) {
+    tiles.stagesV = 1;
+  } else if (tiles.stagesK > 1) {
+    tiles.stagesK = 1;
+  } else if (tilesToo && tiles.tileK > fewestKeys) {
+    tiles.tileK =
+        std::max(tiles.tileK / 2 / fewestKeys, int64_t(1)) * fewestKeys;
+  } else if (tilesToo && tiles.warps > 1) {
+    tiles.tileQ /= 2;
+    tiles.warps /= 2;
+  } else {
+    return false;
+  }
+  return true;
+}
+
 /// The best level there is for the op's types: f32 is multiplied by no tensor
 /// core, and the double-buffered level is the last without.
 static int64_t getDefaultLevel(AttentionOp op) {
@@ -363,31 +392,33 @@ mlir::flash::selectSchedule(AttentionOp op, StringRef chipName,
                        const) -> std::optional<int64_t> {
     return keeps ? std::optional<int64_t>((own.*get)()) : std::nullopt;
   };
-  auto build = [&](int64_t stagesK, int64_t stagesV) {
+  auto build = [&](const ScheduleEntry &tiles) {
     return ScheduleAttr::getChecked(
         [&] { return op.emitOpError(); }, op.getContext(), chipName, level,
-        choose(overrides.tileQ, ofOwn(&ScheduleAttr::getTileQ), entry->tileQ),
-        choose(overrides.tileK, ofOwn(&ScheduleAttr::getTileK), entry->tileK),
-        choose(overrides.warps, ofOwn(&ScheduleAttr::getWarps), entry->warps),
-        choose(overrides.stagesK, ofOwn(&ScheduleAttr::getStagesK), stagesK),
-        choose(overrides.stagesV, ofOwn(&ScheduleAttr::getStagesV), stagesV),
+        choose(overrides.tileQ, ofOwn(&ScheduleAttr::getTileQ), tiles.tileQ),
+        choose(overrides.tileK, ofOwn(&ScheduleAttr::getTileK), tiles.tileK),
+        choose(overrides.warps, ofOwn(&ScheduleAttr::getWarps), tiles.warps),
+        choose(overrides.stagesK, ofOwn(&ScheduleAttr::getStagesK),
+               tiles.stagesK),
+        choose(overrides.stagesV, ofOwn(&ScheduleAttr::getStagesV),
+               tiles.stagesV),
         overrides.queryInRegisters.value_or(keeps ? own.getQueryInRegisters()
-                                                  : entry->queryInRegisters),
+                                                  : tiles.queryInRegisters),
         choose(overrides.tileV, ofOwn(&ScheduleAttr::getTileV),
-               divideColumns(op.getValueDim(), entry->tileV)),
+               divideColumns(op.getValueDim(), tiles.tileV)),
         steps.softmax, steps.copies, steps.reduce, steps.qk, steps.pv,
         steps.probabilities, steps.ldmatrix, steps.swizzle, steps.foldScale,
         steps.deferNormalisation, steps.splitBands);
   };
-  // Only copies that run ahead need a second stage. Two of both operands where
-  // they fit, else of K alone, which is needed first.
-  const bool ahead = steps.copies == CopyKind::async;
-  ScheduleAttr schedule =
-      build(ahead ? entry->stagesK : 1, ahead ? entry->stagesV : 1);
-  for (auto [stagesK, stagesV] : {std::pair(entry->stagesK, int64_t(1)),
-                                  std::pair(int64_t(1), int64_t(1))})
-    if (ahead && schedule && getSharedBytes(op, schedule) > chip->sharedPerCTA)
-      schedule = build(stagesK, stagesV);
+  // Only copies that run ahead need a second stage.
+  ScheduleEntry tiles = *entry;
+  if (steps.copies != CopyKind::async)
+    tiles.stagesK = tiles.stagesV = 1;
+  ScheduleAttr schedule = build(tiles);
+  const bool mayShrink = !keeps && !overrides.hasSizes();
+  while (schedule && getSharedBytes(op, schedule) > chip->sharedPerCTA &&
+         shrink(tiles, elementBytes(op.getQueryType()), mayShrink))
+    schedule = build(tiles);
   if (!schedule || failed(checkSchedule(op, schedule, *chip)))
     return failure();
   return schedule;
@@ -406,6 +437,11 @@ struct SelectSchedulePass
     ScheduleOverrides overrides;
     if (std::optional<std::string> message = overrides.parse(fields)) {
       getOperation()->emitError("fields: ") << *message;
+      return signalPassFailure();
+    }
+    if (overrides.level && level != -1 && *overrides.level != level) {
+      getOperation()->emitError("level: expected ")
+          << int64_t(level) << " in the fields as well, got " << *overrides.level;
       return signalPassFailure();
     }
     auto take = [](std::optional<int64_t> &field, int64_t value,

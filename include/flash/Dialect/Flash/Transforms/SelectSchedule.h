@@ -27,16 +27,21 @@ struct ScheduleOverrides {
   std::optional<bool> ldmatrix, swizzle, foldScale, deferNormalisation,
       splitBands;
 
+  /// Whether a tile size, the warps or a number of stages is decided.
+  bool hasSizes() const {
+    return tileQ || tileK || tileV || warps || stagesK || stagesV;
+  }
   /// Sets the field named `key` (as `#flash.schedule` spells it) from text;
   /// returns what is wrong with either, or nothing.
   std::optional<std::string> set(StringRef key, StringRef value);
-  /// The same for a list "key=value,...".
+  /// The same for a list "key=value,..." in which no key comes twice.
   std::optional<std::string> parse(StringRef text);
 };
 
 /// The schedule of `op` on `chip` (sm_80, ...): the op's own one or the chosen
 /// one, with `overrides` in place of single fields; a level in `overrides` that
-/// is not the op's own also replaces the own steps. Emits an error on `op` and
+/// is not the op's own also replaces the own steps. Where nobody has decided a
+/// size, the chosen ones shrink until the CTA fits the chip's shared memory. Emits an error on `op` and
 /// fails where the chip is unknown or has no lowering, where the head dims have
 /// no schedule, where steps do not go together, and where the result does not
 /// fit the chip's shared memory or registers.
