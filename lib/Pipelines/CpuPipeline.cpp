@@ -88,8 +88,9 @@ void mlir::flash::buildCpuPipeline(OpPassManager &manager) {
   math::MathExpandOpsPassOptions expandMath;
   expandMath.opMnemonics = {"rsqrt"};
   manager.addPass(math::createMathExpandOpsPass(expandMath));
-  manager.addPass(createConvertMathToLibmPass());
+  // Intrinsics first: libm has nothing for integers, and refuses all others.
   manager.addPass(createConvertMathToLLVMPass());
+  manager.addPass(createConvertMathToLibmPass());
   manager.addPass(createFinalizeMemRefToLLVMConversionPass());
   manager.addPass(createArithToLLVMConversionPass());
   manager.addPass(createConvertControlFlowToLLVMPass());

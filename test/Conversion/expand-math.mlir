@@ -188,10 +188,14 @@ func.func @divide(%x: f32, %y: f32) -> (f32, f32, f32, f32) {
 
 // -----
 
-// Integer magnitudes are left to instruction selection.
+// Integer magnitudes: upstream would call libdevice.
 
 // CHECK-LABEL: func.func @integers
-// CHECK: math.absi
+// CHECK-SAME: %[[X:.*]]: i32)
+// CHECK: %[[ZERO:.*]] = arith.constant 0 : i32
+// CHECK: %[[MINUS:.*]] = arith.subi %[[ZERO]], %[[X]] : i32
+// CHECK: %[[A:.*]] = arith.maxsi %[[X]], %[[MINUS]] : i32
+// CHECK: return %[[A]]
 func.func @integers(%x: i32) -> i32 {
   %a = math.absi %x : i32
   return %a : i32
@@ -199,8 +203,24 @@ func.func @integers(%x: i32) -> i32 {
 
 // -----
 
+func.func @remainder(%x: f32, %y: f32) -> f32 {
+  // expected-error@below {{'arith.remf' op has no expansion for this target: expected one of exp,}}
+  %a = arith.remf %x, %y : f32
+  return %a : f32
+}
+
+// -----
+
+func.func @bits(%x: i32) -> i32 {
+  // expected-error@below {{'math.ctpop' op has no expansion for this target: expected one of exp,}}
+  %a = math.ctpop %x : i32
+  return %a : i32
+}
+
+// -----
+
 func.func @erf(%x: f32) -> f32 {
-  // expected-error@below {{'math.erf' op has no expansion for this target: expected one of exp, exp2, expm1, log, log2, log10, log1p, tanh, sin, cos, sqrt, rsqrt, powf, fma, absf, copysign, floor, ceil, trunc, roundeven, clampf}}
+  // expected-error@below {{'math.erf' op has no expansion for this target: expected one of exp, exp2, expm1, log, log2, log10, log1p, tanh, sin, cos, sqrt, rsqrt, powf, fma, absf, copysign, floor, ceil, trunc, roundeven, clampf, absi}}
   %a = math.erf %x : f32
   return %a : f32
 }

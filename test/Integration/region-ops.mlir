@@ -87,7 +87,12 @@ func.func @ops(%q: tensor<1x2x24x64xf16>, %k: tensor<1x2x40x64xf16>,
       %r3 = arith.addf %r2, %a13 : f32
       %r4 = arith.addf %r3, %a14 : f32
       %r5 = arith.addf %r4, %a15 : f32
-      flash.yield %r5 : f32
+      %i14 = math.absi %n : i32
+      %a16 = arith.sitofp %i14 : i32 to f32
+      %eighth = arith.constant 0.125 : f32
+      %a17 = arith.mulf %a16, %eighth : f32
+      %r6 = arith.addf %r5, %a17 : f32
+      flash.yield %r6 : f32
     }
     mask {
     ^bb0(%b: index, %h: index, %i: index, %j: index):

@@ -10,7 +10,14 @@
 
 #include "flash/Conversion/Passes.h"
 
+#include <string>
+
 namespace mlir::flash_tile {
+
+/// Why there is no expansion of `op`, an op of math or one of arith that would
+/// call libdevice: the end of a sentence that begins with the op's name. Empty
+/// where there is one, and for ops that need none.
+std::string getMissingExpansion(Operation *op);
 
 /// Replaces every math op and every float division below `root` by NVPTX's
 /// approximate instructions and f32 arithmetic. An op without an expansion is

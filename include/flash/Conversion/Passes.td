@@ -110,8 +110,10 @@ def FlashExpandMath : Pass<"flash-expand-math"> {
     | x / y | div.full | 2 ulp |
     | maxnumf, minnumf, maximumf, minimumf | max, min, max.NaN, min.NaN | none |
     | powf | 2^(y log2 x), x not negative | |y log2 x| 2^-23 |
+    | absi | max(x, -x) | none |
 
-    Refuses, by name: any other math op, and types other than f32.
+    Refuses, by name: any other math op, arith.remf (an exact remainder is a
+    loop), and floats other than f32.
   }];
   let dependentDialects = [
     "::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect"

@@ -1,7 +1,7 @@
 //===- ExpandMath.cpp - Scalar math to NVPTX instructions -----------------===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
@@ -50,14 +50,19 @@ public:
     return arith::SelectOp::create(b, c, x, y);
   }
   Value intrinsic(StringRef name, ValueRange arguments) {
-    return LLVM::CallIntrinsicOp::create(
-               b, b.getF32Type(), b.getStringAttr(name), arguments)
+    return LLVM::CallIntrinsicOp::create(b, b.getF32Type(),
+                                         b.getStringAttr(name), arguments)
         .getResult(0);
   }
   Value ex2(Value x) { return intrinsic("llvm.nvvm.ex2.approx.ftz.f", x); }
   Value lg2(Value x) { return intrinsic("llvm.nvvm.lg2.approx.ftz.f", x); }
   Value rcp(Value x) { return intrinsic("llvm.nvvm.rcp.approx.ftz.f", x); }
   Value abs(Value x) { return intrinsic("llvm.fabs.f32", x); }
+  /// Of an integer; the least one stays what it is.
+  Value magnitude(Value x) {
+    Value zero = arith::ConstantOp::create(b, b.getIntegerAttr(x.getType(), 0));
+    return arith::MaxSIOp::create(b, x, arith::SubIOp::create(b, zero, x));
+  }
   Value copysign(Value x, Value sign) {
     return intrinsic("llvm.copysign.f32", {x, sign});
   }
@@ -73,8 +78,7 @@ public:
     if (matchPattern(y, m_Constant(&divisor))) {
       double value = divisor.getValueAsDouble();
       double inverse = 1.0 / value;
-      if (std::isfinite(inverse) && std::fabs(inverse) > 0x1p-126 &&
-          value != 0)
+      if (std::isfinite(inverse) && std::fabs(inverse) > 0x1p-126 && value != 0)
         return mul(x, constant(inverse));
     }
     return intrinsic("llvm.nvvm.div.full", {x, y});
@@ -99,7 +103,7 @@ public:
   ImplicitLocOpBuilder b;
 };
 
-/// The expansion of `op`, or null if there is none.
+/// The expansion of `op`. Precondition: it has one.
 Value expand(Operation *op) {
   Emitter e(op);
   auto x = [&] { return op->getOperand(0); };
@@ -127,8 +131,7 @@ Value expand(Operation *op) {
         Value series = e.fma(v, e.constant(-0.25), e.constant(1.0 / 3));
         series = e.fma(v, series, e.constant(-0.5));
         series = e.fma(e.mul(v, v), series, v);
-        Value far =
-            e.mul(e.lg2(e.add(v, e.constant(1))), e.constant(kLn2));
+        Value far = e.mul(e.lg2(e.add(v, e.constant(1))), e.constant(kLn2));
         return e.select(e.less(e.abs(v), 1.0 / 64), series, far);
       })
       .Case<math::TanhOp>([&](auto) { return e.tanh(x()); })
@@ -136,9 +139,8 @@ Value expand(Operation *op) {
           [&](auto) { return e.intrinsic("llvm.nvvm.sin.approx.ftz.f", x()); })
       .Case<math::CosOp>(
           [&](auto) { return e.intrinsic("llvm.nvvm.cos.approx.ftz.f", x()); })
-      .Case<math::SqrtOp>([&](auto) {
-        return e.intrinsic("llvm.nvvm.sqrt.approx.ftz.f", x());
-      })
+      .Case<math::SqrtOp>(
+          [&](auto) { return e.intrinsic("llvm.nvvm.sqrt.approx.ftz.f", x()); })
       .Case<math::RsqrtOp>([&](auto) {
         return e.intrinsic("llvm.nvvm.rsqrt.approx.ftz.f", x());
       })
@@ -154,6 +156,7 @@ Value expand(Operation *op) {
         return e.fma(op->getOperand(0), op->getOperand(1), op->getOperand(2));
       })
       .Case<math::AbsFOp>([&](auto) { return e.abs(x()); })
+      .Case<math::AbsIOp>([&](auto) { return e.magnitude(x()); })
       .Case<math::CopySignOp>([&](auto) { return e.copysign(x(), y()); })
       .Case<math::FloorOp>(
           [&](auto) { return e.intrinsic("llvm.floor.f32", x()); })
@@ -177,7 +180,7 @@ Value expand(Operation *op) {
           [&](auto) { return e.intrinsic("llvm.maximum.f32", {x(), y()}); })
       .Case<arith::MinimumFOp>(
           [&](auto) { return e.intrinsic("llvm.minimum.f32", {x(), y()}); })
-      .Default([](Operation *) { return Value(); });
+      .DefaultUnreachable("ops with an expansion are listed above");
 }
 
 struct ExpandMathPass : impl::FlashExpandMathBase<ExpandMathPass> {
@@ -189,28 +192,51 @@ struct ExpandMathPass : impl::FlashExpandMathBase<ExpandMathPass> {
 
 } // namespace
 
+/// Ops that would call libdevice, or that the target has better instructions
+/// for than upstream's lowering.
+static bool needsExpansion(Operation *op) {
+  return isa_and_nonnull<math::MathDialect>(op->getDialect()) ||
+         isa<arith::DivFOp, arith::RemFOp, arith::MaxNumFOp, arith::MinNumFOp,
+             arith::MaximumFOp, arith::MinimumFOp>(op);
+}
+
+static bool hasExpansion(Operation *op) {
+  return isa<math::ExpOp, math::Exp2Op, math::ExpM1Op, math::LogOp,
+             math::Log2Op, math::Log10Op, math::Log1pOp, math::TanhOp,
+             math::SinOp, math::CosOp, math::SqrtOp, math::RsqrtOp,
+             math::PowFOp, math::FmaOp, math::AbsFOp, math::AbsIOp,
+             math::CopySignOp, math::FloorOp, math::CeilOp, math::TruncOp,
+             math::RoundEvenOp, math::ClampFOp, arith::DivFOp, arith::MaxNumFOp,
+             arith::MinNumFOp, arith::MaximumFOp, arith::MinimumFOp>(op);
+}
+
+std::string getMissingExpansion(Operation *op) {
+  if (!needsExpansion(op))
+    return "";
+  if (!hasExpansion(op))
+    return "has no expansion for this target: expected one of exp, exp2, "
+           "expm1, log, log2, log10, log1p, tanh, sin, cos, sqrt, rsqrt, powf, "
+           "fma, absf, copysign, floor, ceil, trunc, roundeven, clampf, absi";
+  Type type = op->getResult(0).getType();
+  bool isInteger = isa<math::AbsIOp>(op);
+  if (isInteger ? isa<IntegerType, IndexType>(type) : type.isF32())
+    return "";
+  std::string text = "has no expansion: expected ";
+  llvm::raw_string_ostream(text)
+      << (isInteger ? "an integer" : "f32") << ", got " << "'" << type << "'";
+  return text;
+}
+
 LogicalResult expandMath(Operation *root) {
   SmallVector<Operation *> ops;
   root->walk([&](Operation *op) {
-    if (isa_and_nonnull<math::MathDialect>(op->getDialect()) ||
-        isa<arith::DivFOp, arith::MaxNumFOp, arith::MinNumFOp,
-            arith::MaximumFOp, arith::MinimumFOp>(op))
+    if (needsExpansion(op))
       ops.push_back(op);
   });
   for (Operation *op : ops) {
-    // Integer magnitudes select as they are.
-    if (isa<math::AbsIOp>(op))
-      continue;
-    Type type = op->getResult(0).getType();
-    if (!type.isF32())
-      return op->emitOpError("has no expansion: expected f32, got ") << type;
-    Value value = expand(op);
-    if (!value)
-      return op->emitOpError(
-          "has no expansion for this target: expected one of exp, exp2, expm1, "
-          "log, log2, log10, log1p, tanh, sin, cos, sqrt, rsqrt, powf, fma, "
-          "absf, copysign, floor, ceil, trunc, roundeven, clampf");
-    op->getResult(0).replaceAllUsesWith(value);
+    if (std::string missing = getMissingExpansion(op); !missing.empty())
+      return op->emitOpError(missing);
+    op->getResult(0).replaceAllUsesWith(expand(op));
     op->erase();
   }
   return success();

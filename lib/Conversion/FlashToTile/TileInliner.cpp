@@ -7,6 +7,7 @@
 
 #include "TileInliner.h"
 
+#include "flash/Conversion/ExpandMath.h"
 #include "flash/Dialect/Flash/IR/Flash.h"
 #include "flash/Dialect/FlashTile/IR/FlashTile.h"
 
@@ -421,7 +422,8 @@ LogicalResult TileInliner::inlineElementwise(Operation &op) {
   if (!isElementwise)
     return op.emitError() << role << " region: '" << op.getName()
                           << "' is not yet lowered to tiles (expected "
-                             "elementwise arith and math ops)";
+                             "elementwise arith and math ops, loads of "
+                             "captures and scf.if)";
   // Tiles of f16 and bf16 are f32 already.
   auto isNarrow = [](Type type) { return type.isF16() || type.isBF16(); };
   if (isa<arith::ExtFOp>(op) && isNarrow(op.getOperand(0).getType()) &&
@@ -464,7 +466,34 @@ LogicalResult TileInliner::inlineElementwise(Operation &op) {
   return success();
 }
 
+/// What has registers and arithmetic on the target.
+static bool isLowered(Type type) {
+  if (auto integer = dyn_cast<IntegerType>(type))
+    return integer.isSignless() && integer.getWidth() <= 64;
+  return type.isF16() || type.isBF16() || type.isF32() || type.isF64() ||
+         isa<IndexType, MemRefType>(type);
+}
+
+LogicalResult TileInliner::verifyOp(Operation &op) {
+  for (TypeRange types :
+       {TypeRange(op.getOperandTypes()), TypeRange(op.getResultTypes())})
+    for (Type type : types)
+      if (!isLowered(type))
+        return op.emitError()
+               << role << " region: '" << op.getName()
+               << "': expected index, integers of at most 64 bits, f16, bf16, "
+                  "f32 or f64, got "
+               << type;
+  std::string missing = flash_tile::getMissingExpansion(&op);
+  if (!missing.empty())
+    return op.emitError() << role << " region: '" << op.getName() << "' "
+                          << missing;
+  return success();
+}
+
 LogicalResult TileInliner::inlineOp(Operation &op) {
+  if (failed(verifyOp(op)))
+    return failure();
   if (inlineUniform(op))
     return success();
   if (auto load = dyn_cast<memref::LoadOp>(op))

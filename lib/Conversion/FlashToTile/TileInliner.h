@@ -131,6 +131,8 @@ private:
   /// `scalar` kept within [low, high].
   Value clamp(Location loc, Value scalar, int64_t low, int64_t high);
 
+  /// Refuses types and math that the target has not.
+  LogicalResult verifyOp(Operation &op);
   LogicalResult inlineOp(Operation &op);
   bool inlineUniform(Operation &op);
   std::optional<TileValue> inlineAffine(Operation &op);

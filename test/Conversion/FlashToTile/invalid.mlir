@@ -223,7 +223,7 @@ func.func @read(%q: !t, %k: !t, %v: !t, %o: !t, %bias: memref<64x64xf32>) {
   flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) captures(%bias : memref<64x64xf32>) outs(output = %o : !t) {schedule = #s}
     score {
     ^bb0(%s: f32, %b: index, %h: index, %i: index, %j: index, %c: memref<64x64xf32>):
-      // expected-error @below {{score region: 'memref.cast' is not yet lowered to tiles (expected elementwise arith and math ops)}}
+      // expected-error @below {{score region: 'memref.cast' is not yet lowered to tiles (expected elementwise arith and math ops, loads of captures and scf.if)}}
       %d = memref.cast %c : memref<64x64xf32> to memref<?x?xf32>
       %x = memref.load %d[%i, %j] : memref<?x?xf32>
       %r = arith.addf %s, %x : f32
@@ -268,7 +268,7 @@ func.func @foreign(%q: !t, %k: !t, %v: !t, %o: !t) {
   flash.attention ins(query = %q, key = %k, value = %v : !t, !t, !t) outs(output = %o : !t) {schedule = #s}
     mask {
     ^bb0(%b: index, %h: index, %i: index, %j: index):
-      // expected-error @below {{mask region: 'index.cmp' is not yet lowered to tiles (expected elementwise arith and math ops)}}
+      // expected-error @below {{mask region: 'index.cmp' is not yet lowered to tiles (expected elementwise arith and math ops, loads of captures and scf.if)}}
       // expected-remark @below {{mask: 'index.cmp' is not affine in q and k; its tiles are masked element by element}}
       %r = index.cmp slt(%b, %h)
       // expected-remark @below {{mask: its live tiles are found at run time, by the kernel 'foreign_block_map' in front of 'foreign'}}
