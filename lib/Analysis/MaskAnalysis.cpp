@@ -19,8 +19,6 @@ using namespace mlir::flash;
 
 /// Most live ranges, and most holes in the full one. Every hole makes two more
 /// bands of the loop.
-static constexpr size_t kMaxLive = 4;
-static constexpr size_t kMaxHoles = 3;
 
 namespace {
 
@@ -117,16 +115,10 @@ void RangeBuilder::buildLive() {
     intervals.emplace_back(set);
   }
   simplifyUnion(space, intervals);
-  if (intervals.size() > kMaxLive) {
-    remark("its live tiles are more than " + Twine(kMaxLive) +
-           " ranges; all tiles are visited");
-    TileSet set = all();
-    dropDominated(space, set.lower, /*keepWeakest=*/false);
-    dropDominated(space, set.upper, /*keepWeakest=*/false);
-    dropImpliedConditions(space, set);
-    intervals.clear();
-    intervals.emplace_back(set);
-  }
+  if (intervals.size() > kMaxTileRanges)
+    remark("its live tiles are " + Twine(intervals.size()) +
+           " ranges, more than " + Twine(kMaxTileRanges) +
+           "; they are visited as one");
   ranges.liveSorted = sortIntervals(space, intervals);
   for (const TileInterval &interval : intervals)
     ranges.live.push_back(range(interval));
@@ -262,11 +254,10 @@ void RangeBuilder::buildFull() {
                          SmallVector<AffineExpr, 1>{zero}) ||
       isNeverFull())
     return setNeverFull();
-  if (holes.size() > kMaxHoles) {
-    remark("its full tiles are more than " + Twine(kMaxHoles + 1) +
-           " ranges; every tile is masked element by element");
-    return setNeverFull();
-  }
+  if (holes.size() >= kMaxTileRanges)
+    remark("its full tiles are " + Twine(holes.size() + 1) +
+           " ranges, more than " + Twine(kMaxTileRanges) +
+           "; all but the first and the last are masked element by element");
   // A tile is full where it lies outside of all half lines: the longest counts.
   dropDominated(space, failingUpTo, /*keepWeakest=*/true);
   dropDominated(space, failingFrom, /*keepWeakest=*/true);

@@ -5,11 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "TileIntervals.h"
+
 #include "flash/Analysis/MaskAnalysis.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+#include <limits>
 
 using namespace mlir;
 using namespace mlir::flash;
@@ -51,6 +55,8 @@ private:
   /// with `end`. Where it crosses or its condition is false it is empty, at its
   /// lower bound: that does not disturb the ranges behind it.
   Range range(const TileRange &range, Value end);
+  /// The one range from the first tile of all of them to the last one.
+  Range hull(ArrayRef<Range> ranges);
   /// Sorts by the lower bound.
   void sort(SmallVectorImpl<Range> &ranges);
   void buildSingleLive();
@@ -139,6 +145,22 @@ Materializer::Range Materializer::range(const TileRange &range, Value end) {
   return {lo, fold<arith::MaxSIOp>(hi, lo)};
 }
 
+Materializer::Range Materializer::hull(ArrayRef<Range> ranges) {
+  Value lo, hi = constant(0);
+  Value above = constant(std::numeric_limits<int32_t>::max());
+  for (const Range &range : ranges) {
+    Value isEmpty = builder.createOrFold<arith::CmpIOp>(
+        loc, arith::CmpIPredicate::sge, range.lo, range.hi);
+    auto unlessEmpty = [&](Value otherwise, Value bound) {
+      return builder.createOrFold<arith::SelectOp>(loc, isEmpty, otherwise,
+                                                   bound);
+    };
+    lo = extremum(lo, unlessEmpty(above, range.lo), /*isMax=*/false);
+    hi = fold<arith::MaxSIOp>(hi, unlessEmpty(constant(0), range.hi));
+  }
+  return {fold<arith::MinSIOp>(lo, hi), hi};
+}
+
 void Materializer::sort(SmallVectorImpl<Range> &ranges) {
   // A network of as many comparisons as pairs; there are four at most.
   for (size_t end = ranges.size(); end-- > 1;)
@@ -177,7 +199,9 @@ void Materializer::buildSingleLive() {
 void Materializer::buildLive() {
   for (const TileRange &live : ranges.live)
     values.live.push_back(range(live, /*end=*/Value()));
-  if (!ranges.liveSorted)
+  if (values.live.size() > kMaxTileRanges)
+    values.live = {hull(values.live)};
+  else if (!ranges.liveSorted)
     sort(values.live);
   Value end;
   for (Range &item : values.live) {
@@ -210,7 +234,9 @@ void Materializer::buildFull() {
   SmallVector<Range> holes;
   for (const TileRange &hole : ranges.holes)
     holes.push_back(range(hole, /*end=*/fullHi));
-  if (!ranges.holesSorted)
+  if (holes.size() >= kMaxTileRanges)
+    holes = {hull(holes)};
+  else if (!ranges.holesSorted)
     sort(holes);
   // From behind each hole to the next one, within [fullLo, fullHi).
   for (const Range &hole : holes) {

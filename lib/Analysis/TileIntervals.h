@@ -18,6 +18,10 @@
 
 namespace mlir::flash {
 
+/// Most live ranges, and most full ones, that a loop goes through one by one.
+/// More of them are taken as one, from the first tile to the last.
+inline constexpr size_t kMaxTileRanges = 4;
+
 /// The tiles that satisfy, in each group of `lower` and of `upper`, one row at
 /// least; none where a condition does not hold. No group: unbounded.
 struct TileInterval {
