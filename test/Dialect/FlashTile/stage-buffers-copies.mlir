@@ -88,6 +88,30 @@ gpu.module @m {
 
 // -----
 
+// A loop without loads has nothing that could run ahead.
+
+// CHECK-LABEL: gpu.func @nothing_to_copy
+// CHECK: scf.for
+// CHECK-NOT: flash_tile.pipeline
+// CHECK: gpu.return
+gpu.module @m {
+  gpu.func @nothing_to_copy(%x: memref<64xf32>, %n: index)
+      kernel attributes {known_block_size = array<i32: 128, 1, 1>, flash_tile.schedule = #flash.schedule<chip = "sm_80", level = 4, tile_q = 64, tile_k = 32, warps = 4, stages_k = 1, stages_v = 1, query_in_registers = false, copies = async, qk = fma, pv = fma>} {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %zero = arith.constant dense<0.0> : tensor<64xf32>
+    %one = arith.constant dense<1.0> : tensor<64xf32>
+    %r = scf.for %j = %c0 to %n step %c1 iter_args(%sum = %zero) -> tensor<64xf32> {
+      %s = arith.addf %sum, %one : tensor<64xf32>
+      scf.yield %s : tensor<64xf32>
+    } {flash_tile.pipeline}
+    flash_tile.store %r, %x[%c0] : tensor<64xf32>, memref<64xf32>
+    gpu.return
+  }
+}
+
+// -----
+
 #schedule = #flash.schedule<chip = "sm_80", level = 1, tile_q = 64, tile_k = 32, warps = 4, stages_k = 1, stages_v = 1, query_in_registers = false, copies = scalar>
 func.func @no_block_size(%K: memref<?x64xbf16>, %q: tensor<64x64xbf16>, %zero: tensor<64x32xf32>) -> tensor<64x32xf32> attributes {flash_tile.schedule = #schedule} {
   %c0 = arith.constant 0 : index

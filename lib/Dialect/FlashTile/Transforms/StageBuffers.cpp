@@ -504,15 +504,16 @@ LogicalResult BufferStager::run() {
 
   for (LoadOp load : inPlace)
     leaveInGlobalMemory(load);
-  // Only cp.async runs ahead of the iteration that it serves.
-  if (getCopies() != flash::CopyKind::async)
-    func->walk([](scf::ForOp loop) {
-      loop->removeDiscardableAttr("flash_tile.pipeline");
-    });
-
   llvm::MapVector<Operation *, SmallVector<Staged *>> byLoop;
   for (Staged &load : staged)
     byLoop[load.loop].push_back(&load);
+  // Only cp.async runs ahead of the iteration that it serves. A loop may also
+  // have nothing to copy: the maximum of scores that ignore Q K^T.
+  func->walk([&](scf::ForOp loop) {
+    if (getCopies() != flash::CopyKind::async || !byLoop.contains(loop))
+      loop->removeDiscardableAttr("flash_tile.pipeline");
+  });
+
   for (auto &[op, loads] : byLoop) {
     DenseMap<int64_t, Value> counters;
     if (op)

@@ -52,6 +52,8 @@ def wrong_step(steps):
     """The step that makes the combination meaningless, or None."""
     tensor_cores = "mma" in (steps["qk"], steps["pv"])
     units = "fma" in (steps["qk"], steps["pv"])
+    if (steps["softmax"], steps["defer_normalisation"]) == ("two_pass", "true") and not tensor_cores:
+        return "defer_normalisation"
     if steps["copies"] == "none":
         if tensor_cores:
             return "copies"

@@ -114,6 +114,9 @@ CAUSAL = """      %at = flash.alignment : index
       %causal = arith.cmpi sle, %j, %position : index
       flash.yield %causal : i1"""
 
+KEPT_BY_HEAD = """      %kept = tensor.extract %keep[%b, %h, %j] : {keep}
+      flash.yield %kept : i1"""
+
 KEPT_CAUSAL = """      %at = flash.alignment : index
       %position = arith.addi %i, %at : index
       %causal = arith.cmpi sle, %j, %position : index
@@ -280,6 +283,8 @@ CASES = {
     "none-finite": lambda: kept(0, score=LOWEST, mask=""),
     "never": lambda: Case(70, 83, mask=NEVER),
     "before-the-first": lambda: Case(70, 83, mask=BEFORE_THE_FIRST),
+    "documents-of-heads": lambda: Case(70, 99, [("keep", (2, 4, 99), "i1", [(n * 7) % 5 < 2 for n in range(2 * 4 * 99)])], mask=KEPT_BY_HEAD, heads=4, batch=2),
+    "wide-documents": lambda: Case(70, 99, [tokens("queries", (1, 30, 48), 70), tokens("keys", (1, 30, 30), 99)], mask=SAME_DOCUMENT, d=256),
     "never-the-same": lambda: Case(150, 200, RAGGED[:1], mask=NEVER_THE_SAME),
     "every-third-kept": lambda: kept(3, mask=KEPT_CAUSAL),
     "lengths": lambda: Case(70, 150, [("lengths", (3,), "i32", [97, 0, 150])], mask=WITHIN_LENGTH, batch=3),
