@@ -23,6 +23,8 @@ import re
 import subprocess
 import sys
 
+from ptx_loops import natural_loops, read_blocks
+
 SCALAR = re.compile(r"@?(add|sub|mul\.lo|mul\.wide|mad|shl|shr|and|or|xor|not|bfe|setp|cvt|mov|bra)"
                     r"(\.(s32|u32|b32|s64|u64|b64|pred|64|lo\.s64|uni|u64\.u32))*$")
 MAX_MOVED = 10
@@ -33,70 +35,12 @@ def opcode(line):
     return re.sub(r"^setp\.(lt|le|gt|ge|eq|ne)\.[sb]64", "setp.64", name)
 
 
-def read_blocks(ptx):
-    """Names, opcodes and successors of the basic blocks of a kernel."""
-    blocks, targets = [("entry", [])], {}
-    for line in ptx[ptx.index("\n{"):].split("\n"):
-        line = line.strip()
-        label = re.match(r"^(\$\w+):", line)
-        if label:
-            blocks.append((label[1], []))
-        elif line and not line.startswith(("//", ".", "{", "}", ")", "(")):
-            name, ops = blocks[-1]
-            ops.append(opcode(line))
-            branch = re.search(r"\bbra(?:\.uni)?\s+(\$\w+);", line)
-            if branch:
-                targets[name] = (branch[1], not line.startswith("@"))
-                blocks.append(("behind %d" % len(blocks), []))
-    successors = {}
-    for i, (name, ops) in enumerate(blocks):
-        target, always = targets.get(name, (None, bool(ops) and ops[-1] == "ret"))
-        successors[name] = ([target] if target else []) + (
-            [] if always or i + 1 == len(blocks) else [blocks[i + 1][0]])
-    return dict(blocks), successors
-
-
-def natural_loops(blocks, successors):
-    """The blocks of each loop, by header."""
-    first = next(iter(blocks))
-    reached, work = {first}, [first]
-    while work:
-        new = set(successors[work.pop()]) - reached
-        reached |= new
-        work.extend(new)
-    names = [name for name in blocks if name in reached]
-    predecessors = collections.defaultdict(set)
-    for name in names:
-        for other in successors[name]:
-            predecessors[other].add(name)
-    dominators = {name: set(names) for name in names}
-    dominators[first] = {first}
-    changed = True
-    while changed:
-        changed = False
-        for name in names[1:]:
-            found = set.intersection(*[dominators[other] for other in predecessors[name]]) | {name}
-            changed |= found != dominators[name]
-            dominators[name] = found
-    loops = {}
-    for name in names:
-        for header in successors[name]:
-            if header not in dominators[name]:
-                continue
-            members, work = loops.setdefault(header, {header}), [name]
-            while work:
-                block = work.pop()
-                if block not in members:
-                    members.add(block)
-                    work.extend(predecessors[block])
-    return loops
-
-
 def tile_loops(tool, spec):
     """The blocks of every loop over tiles, sorted, each a tuple of opcodes."""
     done = subprocess.run([tool, "--attention=" + spec, "--chip=sm_80", "--emit=ptx"],
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True)
-    blocks, successors = read_blocks(done.stdout)
+    lines, successors = read_blocks(done.stdout)
+    blocks = {name: [opcode(text) for _, text in block] for name, block in lines.items()}
     loops = natural_loops(blocks, successors)
     has_product = {header: any("mma.sync" in op for name in members for op in blocks[name])
                    for header, members in loops.items()}

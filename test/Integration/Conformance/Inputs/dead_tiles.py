@@ -2,7 +2,8 @@
 
 usage: dead_tiles.py FLASH_RUN FLASHC SPEC...
 
-Each SPEC has one head, sq, sk, d and a mask. The tiles that the mask leaves are
+Each SPEC has one head, sq, sk, d and a mask, and may have stages=N, of both K and
+V (1). The tiles that the mask leaves are
 found by looking at every element. From their number follow, to the byte,
 
   global loads  Q once per CTA, K and V once per live tile
@@ -11,17 +12,21 @@ found by looking at every element. From their number follow, to the byte,
 
 and, because a band of the mask must not drain the prefetch of the next one,
 that K and V come from copies inside the loops, but for the first K tile of each
-CTA. Exits 1 on the first difference.
+CTA or, with N stages, its first N - 1 tiles of both. Exits 1 on the first
+difference.
 """
 
 import json
-import re
+import os
 import subprocess
 import sys
 import tempfile
 
-SCHEDULE = dict(tile_q=128, tile_k=64, warps=4, stages_k=1, stages_v=1)
-SCHEDULE_TEXT = ",".join("%s=%d" % item for item in SCHEDULE.items())
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "../../../Target/Inputs"))
+from ptx_loops import natural_loops, read_blocks
+
+SCHEDULE = dict(tile_q=128, tile_k=64, warps=4)
 
 
 def is_live(keys, q, k):
@@ -41,79 +46,73 @@ def is_live(keys, q, k):
 
 
 def count_tiles(keys):
-    """Query tiles, those of them that see a key, and live tiles."""
+    """Live tiles per tile of queries."""
     sq, sk = int(keys["sq"]), int(keys["sk"])
-    rows, seeing, live = 0, 0, 0
-    for q0 in range(0, sq, SCHEDULE["tile_q"]):
-        rows += 1
-        tiles = sum(
-            any(is_live(keys, q, k)
+    return [
+        sum(any(is_live(keys, q, k)
                 for q in range(q0, min(q0 + SCHEDULE["tile_q"], sq))
                 for k in range(k0, min(k0 + SCHEDULE["tile_k"], sk)))
             for k0 in range(0, sk, SCHEDULE["tile_k"]))
-        seeing += tiles > 0
-        live += tiles
-    return rows, seeing, live
+        for q0 in range(0, sq, SCHEDULE["tile_q"])]
 
 
-def loops_with_mma(ptx, count):
-    """First and last line, from 1, of every loop with `count` mma: one tile.
-    Branches to and from cold code can span a loop and what precedes it; the
-    loop begins at the last label that one of them starts from."""
-    lines = ptx.split("\n")
-    labels = {m[1]: i for i, line in enumerate(lines, 1)
-              if (m := re.match(r"^(\$\w+):", line))}
-    loops = {}
-    for i, line in enumerate(lines, 1):
-        branch = re.search(r"\bbra(?:\.uni)?\s+(\$\w+);", line)
-        if branch and labels[branch[1]] < i:
-            first = labels[branch[1]]
-            products = [n for n in range(first, i + 1)
-                        if "mma.sync" in lines[n - 1]]
-            if len(products) == count:
-                known = loops.get(products[0], (first, i))
-                loops[products[0]] = (max(known[0], first), max(known[1], i))
-    return list(loops.values())
+def lines_with_mma(ptx, count):
+    """The lines, from 1, of all loops with `count` mma: one tile."""
+    blocks, successors = read_blocks(ptx)
+    lines = set()
+    for members in natural_loops(blocks, successors).values():
+        loop = [item for name in members for item in blocks[name]]
+        if sum("mma.sync" in text for _, text in loop) == count:
+            lines.update(line for line, _ in loop)
+    return lines
 
 
 def check(flash_run, flashc, spec, directory):
     keys = dict(item.partition("=")[::2] for item in spec.split(","))
+    stages = int(keys.pop("stages", 1))
+    title, spec = spec, ",".join("=".join(item) for item in keys.items())
+    schedule = ",".join("%s=%d" % item for item in dict(
+        SCHEDULE, stages_k=stages, stages_v=stages).items())
     path = directory + "/k.ptx"
-    subprocess.run([flashc, "--attention=" + spec, "--schedule=" + SCHEDULE_TEXT,
+    subprocess.run([flashc, "--attention=" + spec, "--schedule=" + schedule,
                     "-o", path], check=True, stderr=subprocess.DEVNULL)
     d = int(keys["d"])
     tile_q, tile_k = SCHEDULE["tile_q"], SCHEDULE["tile_k"]
     query_bytes, key_bytes = tile_q * d * 2, tile_k * d * 2
     mma = tile_q // 16 * (tile_k // 8 * (d // 16) + d // 8 * (tile_k // 16))
     with open(path) as file:
-        loops = loops_with_mma(file.read(), mma // SCHEDULE["warps"])
+        in_loops = lines_with_mma(file.read(), mma // SCHEDULE["warps"])
     done = subprocess.run(
-        [flash_run, "--attention=" + spec, "--schedule=" + SCHEDULE_TEXT,
-         "--check", "--counters", "--json"], stdout=subprocess.PIPE)
+        [flash_run, path, "--check", "--counters", "--json"],
+        stdout=subprocess.PIPE)
     report = json.loads(done.stdout)
     if not report["pass"]:
-        sys.exit("%s: %s" % (spec, report["errors"]))
+        sys.exit("%s: %s" % (title, report["errors"]))
     counters = report["counters"]
 
-    rows, seeing, live = count_tiles(keys)
+    tiles = count_tiles(keys)
+    rows, live = len(tiles), sum(tiles)
+    # Copies in front of the loops, of K or of V.
+    ahead = sum(min(number, 1) if stages == 1 else 2 * min(number, stages - 1)
+                for number in tiles)
     copied = sum(
         line["bytes_loaded_global"] for line in counters["lines"]
         if "cp.async" in line["text"]
-        and any(first <= line["line"] <= last for first, last in loops))
+        and line["line"] in in_loops)
     results = [
         ("global bytes", counters["bytes_loaded_global"],
          rows * query_bytes + live * 2 * key_bytes),
-        ("copied in loops", copied, live * 2 * key_bytes - seeing * key_bytes),
+        ("copied in loops", copied, (live * 2 - ahead) * key_bytes),
         ("mma", counters["issue_tensor"], live * mma),
         ("shared bytes", counters["bytes_loaded_shared"],
          live * (SCHEDULE["warps"] * 2 * key_bytes + query_bytes)
          + rows * query_bytes),
     ]
-    print("%s: %d live tiles" % (spec, live))
+    print("%s: %d live tiles" % (title, live))
     for name, got, expected in results:
         print("    %-16s %d" % (name, got))
         if got != expected:
-            sys.exit("%s: %s: expected %d, got %d" % (spec, name, expected, got))
+            sys.exit("%s: %s: expected %d, got %d" % (title, name, expected, got))
 
 
 if __name__ == "__main__":
