@@ -226,6 +226,97 @@ def test_captures(tmp_path):
         kernel(q, k, v)
 
 
+def check_eight_bits(kernel, spec_sizes, out, lse, operands, scales):
+    spec = kernel.manifest.spec
+    arguments = out, lse, *operands, spec, spec_sizes, spec.effective_scale, spec.dtype
+    report = reference.check(*arguments, descales=scales)
+    assert report["pass"], report["errors"]
+    return reference.check(*arguments)
+
+
+@pytest.mark.parametrize("mode", ["eager", "lazy", "random"])
+@pytest.mark.parametrize("dtype", ["e4m3", "e5m2"])
+def test_eight_bits(package, dtype, mode, tmp_path):
+    """8-bit operands are what they are times a scale per head, 1 where none is given."""
+    path = package(
+        f"b=?,hq=?,hkv=hq/2,sq=?,sk=?,d=96,dv=48,dtype={dtype},mask=causal,lse", "--chip=sm_89"
+    )
+    sizes = dict(b=2, hq=4, hkv=2, sq=33, sk=70, d=96, dv=48)
+    operands = [
+        normal((2, heads, length, d), dtype, heads + length)
+        for heads, length, d in ((4, 33, 96), (2, 70, 96), (2, 70, 48))
+    ]
+    names = "q", "k", "v"
+    scales = [
+        np.float32(0.5) + np.arange(2 * heads, dtype=np.float32).reshape(2, heads) / 8
+        for heads in (4, 2, 2)
+    ]
+    for name, bits in zip(names, operands):
+        np.save(tmp_path / f"{name}.npy", bits)
+    for name, values in zip(names, scales):
+        np.save(tmp_path / f"{name}_descale.npy", values)
+    # In a process of its own: the emulated driver reads its settings once.
+    program = f"""
+import numpy as np, flash
+kernel = flash.load({str(path)!r})
+load = lambda name: np.load({str(tmp_path)!r} + '/' + name + '.npy')
+operands = [load(name) for name in 'qkv']
+scaled = kernel(*operands, **{{f'{{name}}_descale': load(f'{{name}}_descale') for name in 'qkv'}})
+for name, (out, lse) in [('scaled', scaled), ('plain', kernel(*operands))]:
+    np.save({str(tmp_path)!r} + f'/{{name}}.npy', out)
+    np.save({str(tmp_path)!r} + f'/{{name}}_lse.npy', lse)
+"""
+    run(sys.executable, "-c", program, FLASH_EMULATED_ASYNC=mode, FLASH_EMULATED_CHIP="sm_89")
+    scaled, scaled_lse, plain, plain_lse = (
+        np.load(tmp_path / f"{name}.npy") for name in ("scaled", "scaled_lse", "plain", "plain_lse")
+    )
+    kernel = flash.load(path)
+    assert not check_eight_bits(kernel, sizes, scaled, scaled_lse, operands, scales)["pass"]
+    ones = [np.ones_like(values) for values in scales]
+    assert check_eight_bits(kernel, sizes, plain, plain_lse, operands, ones)["pass"]
+
+
+def test_documents(tmp_path):
+    """A mask that captures decide: launches before the kernel list the tiles it visits."""
+    source = ROOT / "test" / "Tools" / "Inputs" / "documents.mlir"
+    run(BUILD / "bin" / "flashc", source, "--emit=package", "-o", tmp_path / "p")
+    kernel = flash.load(tmp_path / "p")
+    assert len(kernel.manifest.launches) > 1
+    q, k, v = (normal((1, heads, 300, 64), "f16", seed) for heads, seed in ((2, 1), (1, 2), (1, 3)))
+
+    def expected(documents):
+        live = documents[:, None] == documents[None, :]
+        result = np.zeros(q.shape)
+        for head in range(2):
+            scores = q[0, head].astype(np.float64) @ k[0, 0].astype(np.float64).T / 8
+            weights = np.where(live, np.exp(scores - scores.max()), 0)
+            weights /= weights.sum(axis=1, keepdims=True)
+            result[0, head] = weights @ v[0, 0].astype(np.float64)
+        return result
+
+    def error(out, documents):
+        wanted = expected(documents)
+        difference = np.linalg.norm(out.astype(np.float64) - wanted, axis=3)
+        return (difference / np.linalg.norm(wanted, axis=3)).max()
+
+    # One document after the other, then all of one, then of changing ones.
+    ragged = np.repeat(np.arange(5, dtype=np.int32), [1, 99, 64, 36, 100])
+    mixed = (np.arange(300) // 50 % 3).astype(np.int32)
+    (name,) = kernel.extra_parameters
+    results = {}
+    for key, documents in ("ragged", ragged), ("one", np.zeros(300, np.int32)), ("mixed", mixed):
+        results[key] = kernel(q, k, v, **{name: documents})
+        assert error(results[key], documents) < reference.ROW_TOLERANCE["f16"]
+    # What was computed for other documents is not within the bound.
+    assert error(results["ragged"], mixed) > 0.1
+    # From device memory, again into the same workspace.
+    placed = [flash.DeviceArray.from_numpy(part, "f16") for part in (q, k, v)]
+    on_device = kernel(*placed, **{name: flash.DeviceArray.from_numpy(mixed, "i32")})
+    assert (on_device.numpy() == results["mixed"]).all()
+    with pytest.raises(flash.ArgumentError, match=r"expected shape \(300\), got \(299\)"):
+        kernel(q, k, v, **{name: ragged[1:]})
+
+
 def test_launches_before_share_the_workspace(package, operands, tmp_path):
     sys.path.insert(0, str(ROOT / "test" / "Tools" / "Inputs"))
     from add_launches import add_launches

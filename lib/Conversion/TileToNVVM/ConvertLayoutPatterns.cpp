@@ -135,8 +135,20 @@ struct ConvertLayoutPattern : OpConversionPattern<ConvertLayoutOp> {
         return op.emitOpError("exchange: expected layouts that every warp can "
                               "convert by itself, got one where ")
                << reason;
+      // Integers travel alone, in the low bits of a register.
+      Type element = source.front().getType();
+      const bool isNarrow = element.getIntOrFloatBitWidth() < 32;
+      SmallVector<Value> words = llvm::to_vector(source);
+      if (isNarrow)
+        for (Value &word : words)
+          word = arith::ExtUIOp::create(rewriter, op.getLoc(),
+                                        rewriter.getI32Type(), word);
       results = ExchangeEmitter(rewriter, op.getLoc(), kernels.threadIds(op))
-                    .emit(*exchange, source);
+                    .emit(*exchange, words);
+      if (isNarrow)
+        for (Value &result : results)
+          result =
+              arith::TruncIOp::create(rewriter, op.getLoc(), element, result);
     } else if (std::optional<ArrayRef<int64_t>> permutation =
                    op.getPermutation()) {
       // Elements that share a value travel together; the solver sees to it.

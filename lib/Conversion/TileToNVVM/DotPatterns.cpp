@@ -40,14 +40,14 @@ struct DotPattern : OpConversionPattern<DotOp> {
         MmaInstruction::get(bView.getElementType());
     if (!mma)
       return op.emitOpError("operand b: expected f16, bf16, f32 (as tf32), "
-                            "f8E4M3FN or f8E5M2, got ")
+                            "f8E4M3FN, f8E5M2 or i8, got ")
              << bView.getElementType();
     Distribution acc(layout);
     std::optional<ColumnOrder> columns = ColumnOrder::get(acc);
     auto accType = cast<RankedTensorType>(op.getType());
-    if (!columns || !accType.getElementType().isF32())
-      return op.emitOpError("accumulator: expected f32 in the m16n8 fragment "
-                            "layout, got ")
+    if (!columns || accType.getElementType() != mma->accumulatorType())
+      return op.emitOpError("accumulator: expected ")
+             << mma->accumulatorType() << " in the m16n8 fragment layout, got "
              << accType;
     if (op.getTransposeA())
       return op.emitOpError("operand a: expected M x K, got it transposed");
@@ -77,7 +77,7 @@ struct DotPattern : OpConversionPattern<DotOp> {
     ViewOperand bOperand{bView, adaptor.getB().front(), *mma, ids,
                          acc.warpOffset(rewriter, loc, ids, 1)};
     std::unique_ptr<BFragments> b =
-        readB(op, rewriter, bOperand, order, *columns, cols.size());
+        readB(op, rewriter, bOperand, order, *columns, cols);
     if (!b)
       return failure();
     std::unique_ptr<AFragments> a =
@@ -144,7 +144,8 @@ private:
     }
     LayoutAttr layout = getLayout(op.getA().getType());
     std::unique_ptr<AFragments> fragments =
-        layout ? registersOfA(layout, adaptor.getA(), mma, order) : nullptr;
+        layout ? registersOfA(op.getLoc(), layout, adaptor.getA(), mma, order)
+               : nullptr;
     if (!fragments)
       op.emitOpError("operand a: expected the m16k")
           << mma.depth() << " fragment layout, got " << op.getA().getType();
@@ -163,12 +164,22 @@ private:
     return steps;
   }
 
-  /// The fragments of B, or null after a diagnostic.
+  /// Atoms of even columns and those of the odd ones between them, in turns.
+  static bool arePairs(ArrayRef<int64_t> atoms) {
+    for (size_t i = 0; i < atoms.size(); i += 2)
+      if (i + 1 == atoms.size() || atoms[i] % 16 != 0 ||
+          atoms[i + 1] != atoms[i] + 1)
+        return false;
+    return true;
+  }
+
+  /// The fragments of B, or null after a diagnostic. `atoms` are the first
+  /// columns of the warp's instructions.
   static std::unique_ptr<BFragments> readB(DotOp op, OpBuilder &b,
                                            const ViewOperand &operand,
                                            const ContractionOrder &order,
                                            const ColumnOrder &columns,
-                                           unsigned atoms) {
+                                           ArrayRef<int64_t> atoms) {
     Location loc = op.getLoc();
     if (op.getTransposeB()) {
       if (!columns.isInOrder()) {
@@ -184,7 +195,7 @@ private:
       }
       if (op.getPlainLoads())
         return plainTransposedB(b, loc, operand);
-      return matricesOfTransposedB(b, loc, operand, atoms % 2);
+      return matricesOfTransposedB(b, loc, operand, atoms.size() % 2);
     }
     for (int64_t step : warpSteps(getLayout(op.getType())))
       if (step * operand.mma.elementBytes() % 16) {
@@ -195,10 +206,10 @@ private:
       }
     bool pairs = operand.mma.elementBytes() == 2 && order.isIdentity() &&
                  columns.isInOrder();
-    bool bytes = operand.mma.elementBytes() == 1 && order == kBytePairOrder &&
-                 columns.isEveryOther();
+    bool bytes = operand.mma.elementBytes() == 1 && order.isLinear() &&
+                 columns.isEveryOther() && arePairs(atoms);
     if (!op.getPlainLoads() && (pairs || bytes))
-      return matricesOfB(b, loc, operand);
+      return matricesOfB(b, loc, operand, order);
     if (order.isLinear())
       return plainB(b, loc, operand, order, columns);
     op.emitOpError("contraction_order: expected one that moves lanes by two "

@@ -18,9 +18,15 @@ std::optional<MmaInstruction> MmaInstruction::get(Type type) {
     return MmaInstruction(type, 2);
   if (type.isF32())
     return MmaInstruction(type, 4);
-  if (isa<Float8E4M3FNType, Float8E5M2Type>(type))
+  if (isa<Float8E4M3FNType, Float8E5M2Type>(type) || type.isSignlessInteger(8))
     return MmaInstruction(type, 1);
   return std::nullopt;
+}
+
+Type MmaInstruction::accumulatorType() const {
+  MLIRContext *context = type.getContext();
+  return type.isInteger() ? Type(IntegerType::get(context, 32))
+                          : Type(Float32Type::get(context));
 }
 
 Value MmaInstruction::prepare(OpBuilder &b, Location loc,
@@ -46,10 +52,10 @@ SmallVector<Value> MmaInstruction::multiply(OpBuilder &b, Location loc,
     return result;
   };
   Type resultType = LLVM::LLVMStructType::getLiteral(
-      b.getContext(), SmallVector<Type>(4, b.getF32Type()));
+      b.getContext(), SmallVector<Type>(4, accumulatorType()));
   SmallVector<Value> aOperands = operands(a), bOperands = operands(bRegisters);
   Value product;
-  if (bytes == 1) {
+  if (bytes == 1 && !type.isInteger()) {
     // nvvm.mma.sync does not know the 8-bit floating-point types.
     StringRef name = isa<Float8E4M3FNType>(type)
                          ? "llvm.nvvm.mma.m16n8k32.row.col.f32.e4m3.e4m3.f32"
@@ -63,10 +69,14 @@ SmallVector<Value> MmaInstruction::multiply(OpBuilder &b, Location loc,
   } else {
     NVVM::MMATypes operandType = type.isF16()    ? NVVM::MMATypes::f16
                                  : type.isBF16() ? NVVM::MMATypes::bf16
-                                                 : NVVM::MMATypes::tf32;
+                                 : type.isF32()  ? NVVM::MMATypes::tf32
+                                                 : NVVM::MMATypes::s8;
+    std::optional<NVVM::MMAIntOverflow> overflow;
+    if (type.isInteger())
+      overflow = NVVM::MMAIntOverflow::wrapped;
     product = NVVM::MmaOp::create(
         b, loc, resultType, aOperands, bOperands, c,
-        ArrayRef<int64_t>{16, 8, depth()}, std::nullopt, std::nullopt,
+        ArrayRef<int64_t>{16, 8, depth()}, /*b1Op=*/std::nullopt, overflow,
         std::array{operandType, operandType},
         std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
   }

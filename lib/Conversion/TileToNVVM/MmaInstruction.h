@@ -7,7 +7,8 @@
 //
 // The products m16n8 of mma.sync (PTX ISA, "Warp-level matrix instructions").
 // All of them take 32 bytes of depth: m16n8k16 for f16 and bf16, m16n8k8 for
-// tf32 (f32 tiles), m16n8k32 for e4m3 and e5m2. Counted in bytes of depth their
+// tf32 (f32 tiles), m16n8k32 for e4m3, e5m2 and s8 (i8 tiles, summed in s32
+// that wrap). Counted in bytes of depth their
 // fragments are one map, with g = lane / 4 and t = lane mod 4:
 //
 //   A, register i of 4   row g + 8 (i mod 2), bytes 4t + 16 (i / 2) .. + 3
@@ -37,6 +38,8 @@ public:
 
   Type elementType() const { return type; }
   int64_t elementBytes() const { return bytes; }
+  /// Of C: f32, for i8 i32.
+  Type accumulatorType() const;
   /// Elements of depth that one instruction contracts.
   int64_t depth() const { return 32 / bytes; }
   /// Elements in one 32-bit register of A or B.
@@ -52,7 +55,7 @@ public:
   Value prepare(OpBuilder &b, Location loc, Value fragment) const;
 
   /// c + a * b: four registers of A, two of B (i32, or f32 that is not yet
-  /// rounded), four of C (f32).
+  /// rounded), four of C (the accumulator's type).
   SmallVector<Value> multiply(OpBuilder &b, Location loc, ArrayRef<Value> a,
                               ArrayRef<Value> bRegisters,
                               ArrayRef<Value> c) const;

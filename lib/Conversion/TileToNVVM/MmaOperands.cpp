@@ -15,7 +15,7 @@
 //   A, stored M x K         (0,0) (8,0) (0,16) (8,16)       a0..a3      no
 //   B, stored N x K         (0,0) (8,0) (0,16) (8,16)       b0|b0 b1|b1 no
 //   B, K x N, 16 bits       (0,0) (8,0) (0,16) (8,16)       b0 b1|b0 b1 yes
-//   B, K x N, 8 bits        (0,0) (8,0) (16,0) (24,0)       see below   yes
+//   B, K x N, 8 bits        32 rows by 16 bytes             see below   yes
 //
 // The first three address row i mod 16 and chunk i / 16 of a block of 16 rows
 // by 32 bytes: operands that differ in their buffer only share their address
@@ -23,21 +23,21 @@
 // ldmatrix.x2 instead.
 //
 // Bytes K x N are read as if each pair of columns were one 16-bit column. Lane
-// 4r + c then has, of rows 2c and 2c + 1, the bytes of columns 2r and 2r + 1:
-// two byte permutes over two matrices (8 rows apart) take the four bytes of
-// column 2r to one register and those of column 2r + 1 to another. So one
-// instruction gets the even columns, the next one the odd columns of sixteen,
-// and slot 4c + j holds row 2c + (j mod 2) + 8 (j / 2): kBytePairOrder.
+// 4r + c then has, of rows 2c and 2c + 1 of a matrix, the bytes of columns 2r
+// and 2r + 1: two byte permutes over two matrices take the four bytes of column
+// 2r to one register and those of column 2r + 1 to another. So one instruction
+// gets the even columns, the next one the odd columns of sixteen, and register
+// i (0, 1) of lane 4g + c has, as byte j, row 2c + j mod 2 of matrix 2i + j
+// / 2. That is slot 16i + 4c + j; the lane that addresses the row takes the row
+// that this slot stands for. An accumulator as operand A wants the order in
+// which that is row i for lane i; in natural order matrix 0 is of rows 0, 1, 4,
+// 5, ...
 //
 //===----------------------------------------------------------------------===//
 
 #include "MmaOperands.h"
 
 namespace mlir::flash_tile {
-
-const std::array<int64_t, 32> kBytePairOrder = {
-    0,  1,  8,  9,  2,  3,  10, 11, 4,  5,  12, 13, 6,  7,  14, 15,
-    16, 17, 24, 25, 18, 19, 26, 27, 20, 21, 28, 29, 22, 23, 30, 31};
 
 //===----------------------------------------------------------------------===//
 // Addresses
@@ -123,62 +123,27 @@ Value SharedPointers::at(OpBuilder &b, int64_t rows, int64_t bytes) {
 }
 
 //===----------------------------------------------------------------------===//
-// Orders
-//===----------------------------------------------------------------------===//
-
-ContractionOrder::ContractionOrder(const MmaInstruction &mma,
-                                   ArrayRef<int64_t> given)
-    : mma(mma), order(given) {
-  const int64_t perRegister = mma.perRegister();
-  if (order.empty())
-    for (int64_t slot = 0; slot < mma.depth(); ++slot)
-      order.push_back(slot);
-  for (int64_t bit : {1, 2})
-    lanes.push_back(order[bit * perRegister] ^ order[0]);
-  for (int64_t half : {0, 1})
-    for (int64_t e = 0; e < perRegister; ++e)
-      for (int64_t t = 0; t < 4; ++t) {
-        int64_t moved = (t & 1 ? lanes[0] : 0) | (t & 2 ? lanes[1] : 0);
-        int64_t first = order[mma.slot(half, e)];
-        linear &= !(moved & first) &&
-                  order[mma.slot(half, e) + t * perRegister] == (moved | first);
-      }
-  linear &= !(lanes[0] & lanes[1]);
-}
-
-bool ContractionOrder::isIdentity() const {
-  for (auto [slot, element] : llvm::enumerate(order))
-    if (int64_t(slot) != element)
-      return false;
-  return true;
-}
-
-std::optional<ColumnOrder> ColumnOrder::get(const Distribution &accumulator) {
-  ArrayRef<int64_t> lanes = accumulator.getAttr().getLaneBases();
-  static constexpr int64_t rows[] = {1, 0, 2, 0, 4, 0};
-  if (accumulator.rank() != 2 || lanes.size() != 10 || lanes[0] || lanes[2] ||
-      lanes.drop_front(4) != ArrayRef(rows))
-    return std::nullopt;
-  ColumnOrder order{{lanes[1] / 2, lanes[1], lanes[3]}};
-  if (!order.isInOrder() && !order.isEveryOther())
-    return std::nullopt;
-  const int64_t needed[2][2] = {{0, order.vectors[0]}, {8, 0}};
-  for (ArrayRef<int64_t> at : needed)
-    if (!accumulator.registerAt(at))
-      return std::nullopt;
-  return order;
-}
-
-//===----------------------------------------------------------------------===//
 // Registers
 //===----------------------------------------------------------------------===//
 
 namespace {
+/// One register of `count` integers, the first lowest.
+Value packElements(OpBuilder &b, Location loc, int64_t count,
+                   function_ref<Value(int64_t)> element) {
+  Type type = b.getIntegerType(32 / count);
+  Value packed = LLVM::PoisonOp::create(b, loc, VectorType::get(count, type));
+  for (int64_t i = 0; i < count; ++i)
+    packed = LLVM::InsertElementOp::create(b, loc, packed, element(i),
+                                           i32Constant(b, loc, i));
+  return LLVM::BitcastOp::create(b, loc, b.getI32Type(), packed);
+}
+
 class RegistersOfA : public AFragments {
 public:
-  RegistersOfA(const Distribution &distribution, ValueRange registers,
-               const MmaInstruction &mma, const ContractionOrder &order)
-      : distribution(distribution), registers(registers), mma(mma),
+  RegistersOfA(Location loc, const Distribution &distribution,
+               ValueRange registers, const MmaInstruction &mma,
+               const ContractionOrder &order)
+      : loc(loc), distribution(distribution), registers(registers), mma(mma),
         order(order) {}
 
   SmallVector<Value> read(OpBuilder &b, int64_t row, int64_t k) override {
@@ -186,7 +151,12 @@ public:
     for (int64_t i = 0; i < 4; ++i) {
       unsigned r = *distribution.registerAt(
           {row + 8 * (i % 2), k + order.element(i / 2, 0)});
-      values.push_back(registers[r / mma.perRegister()]);
+      if (mma.elementType().isInteger())
+        values.push_back(
+            packElements(b, loc, mma.perRegister(),
+                         [&](int64_t e) { return registers[r + e]; }));
+      else
+        values.push_back(registers[r / mma.perRegister()]);
     }
     return values;
   }
@@ -218,6 +188,7 @@ public:
   }
 
 private:
+  Location loc;
   Distribution distribution;
   ValueRange registers;
   MmaInstruction mma;
@@ -225,12 +196,12 @@ private:
 };
 } // namespace
 
-std::unique_ptr<AFragments> registersOfA(LayoutAttr layout,
+std::unique_ptr<AFragments> registersOfA(Location loc, LayoutAttr layout,
                                          ValueRange registers,
                                          const MmaInstruction &mma,
                                          const ContractionOrder &order) {
-  auto result = std::make_unique<RegistersOfA>(Distribution(layout), registers,
-                                               mma, order);
+  auto result = std::make_unique<RegistersOfA>(loc, Distribution(layout),
+                                               registers, mma, order);
   if (!result->fits())
     return nullptr;
   return result;
@@ -365,12 +336,9 @@ private:
 
 class ByteMatricesOfB : public BFragments {
 public:
-  ByteMatricesOfB(OpBuilder &b, Location loc, const ViewOperand &operand)
-      : loc(loc),
-        pointers(b, loc, operand.type, operand.base,
-                 lowBits(b, loc, operand.ids.lane, 7),
-                 startOfRow(b, loc, operand.type, operand.ids.lane),
-                 /*chunk=*/{}, /*byte=*/{}, firstChunk(b, loc, operand)) {}
+  ByteMatricesOfB(OpBuilder &b, Location loc, const ViewOperand &operand,
+                  const ContractionOrder &order)
+      : loc(loc), pointers(makePointers(b, loc, operand, order)) {}
   unsigned atomsPerRead() const override { return 2; }
   SmallVector<Value> read(OpBuilder &b, int64_t k,
                           ArrayRef<int64_t> columns) override {
@@ -388,6 +356,29 @@ public:
   }
 
 private:
+  /// Lane 16i + 8j + 4d + 2c + e addresses row 2 (2d + c) + e of matrix 2i + j:
+  /// the row in slot 16i + 4 (2d + c) + 2j + e.
+  static SharedPointers makePointers(OpBuilder &b, Location loc,
+                                     const ViewOperand &operand,
+                                     const ContractionOrder &order) {
+    Value row;
+    int64_t slot[] = {1, 4, 8, 2, 16};
+    bool isLane = true;
+    for (unsigned bit = 0; bit < 5; ++bit)
+      isLane &= order[slot[bit]] == int64_t(1) << bit;
+    if (isLane)
+      row = operand.ids.lane;
+    else
+      for (unsigned bit = 0; bit < 5; ++bit) {
+        Value part = laneBit(b, loc, operand.ids, bit, order[slot[bit]]);
+        row = row ? arith::XOrIOp::create(b, loc, row, part).getResult() : part;
+      }
+    return SharedPointers(b, loc, operand.type, operand.base,
+                          lowBits(b, loc, row, 7),
+                          startOfRow(b, loc, operand.type, row), /*chunk=*/{},
+                          /*byte=*/{}, firstChunk(b, loc, operand));
+  }
+
   Location loc;
   SharedPointers pointers;
 };
@@ -488,13 +479,9 @@ private:
     };
     if (bytes == 4)
       return element(b.getF32Type(), 0);
-    Type type = b.getIntegerType(8 * bytes);
-    Value packed = LLVM::PoisonOp::create(
-        b, loc, VectorType::get(mma.perRegister(), type));
-    for (int64_t e = 0; e < mma.perRegister(); ++e)
-      packed = LLVM::InsertElementOp::create(b, loc, packed, element(type, e),
-                                             i32Constant(b, loc, e));
-    return LLVM::BitcastOp::create(b, loc, b.getI32Type(), packed);
+    return packElements(b, loc, mma.perRegister(), [&](int64_t e) {
+      return element(b.getIntegerType(8 * bytes), e);
+    });
   }
 
   /// Lane 4g + t: row as the order moves t, column as the column order moves g.
@@ -551,9 +538,10 @@ std::unique_ptr<BFragments> plainTransposedB(OpBuilder &b, Location loc,
 }
 
 std::unique_ptr<BFragments> matricesOfB(OpBuilder &b, Location loc,
-                                        const ViewOperand &operand) {
+                                        const ViewOperand &operand,
+                                        const ContractionOrder &order) {
   if (operand.mma.elementBytes() == 1)
-    return std::make_unique<ByteMatricesOfB>(b, loc, operand);
+    return std::make_unique<ByteMatricesOfB>(b, loc, operand, order);
   return std::make_unique<PairMatricesOfB>(b, loc, operand);
 }
 

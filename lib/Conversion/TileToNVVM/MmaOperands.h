@@ -83,9 +83,8 @@ public:
   int64_t element(int64_t half, int64_t e) const {
     return order[mma.slot(half, e)];
   }
-  bool operator==(ArrayRef<int64_t> other) const {
-    return ArrayRef(order) == other;
-  }
+  /// The element in a slot of the whole depth.
+  int64_t operator[](int64_t slot) const { return order[slot]; }
   bool isIdentity() const;
 
 private:
@@ -143,8 +142,9 @@ struct ViewOperand {
 };
 
 /// Registers of an A operand; null if the tile's layout is not that of the
-/// instruction's A under `order`.
-std::unique_ptr<AFragments> registersOfA(LayoutAttr layout,
+/// instruction's A under `order`. Integers have a register each and are packed
+/// as they are read.
+std::unique_ptr<AFragments> registersOfA(Location loc, LayoutAttr layout,
                                          ValueRange registers,
                                          const MmaInstruction &mma,
                                          const ContractionOrder &order);
@@ -163,17 +163,15 @@ std::unique_ptr<BFragments> plainTransposedB(OpBuilder &b, Location loc,
                                              const ViewOperand &operand);
 
 /// A view K x N. Matrices: 16-bit elements, everything in order; or 8-bit
-/// elements, every other column, and contraction order
-/// `kBytePairOrder`. Plain loads take any type and linear order.
+/// elements, every other column and any linear order. Plain loads take any type
+/// and linear order.
 std::unique_ptr<BFragments> matricesOfB(OpBuilder &b, Location loc,
-                                        const ViewOperand &operand);
+                                        const ViewOperand &operand,
+                                        const ContractionOrder &order);
 std::unique_ptr<BFragments> plainB(OpBuilder &b, Location loc,
                                    const ViewOperand &operand,
                                    const ContractionOrder &order,
                                    const ColumnOrder &columns);
-
-/// The contraction order in which ldmatrix.trans reads pairs of bytes.
-extern const std::array<int64_t, 32> kBytePairOrder;
 
 } // namespace mlir::flash_tile
 

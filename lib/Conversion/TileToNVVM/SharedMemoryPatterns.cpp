@@ -156,7 +156,14 @@ private:
   unsigned elements;
 };
 
-/// The values of a tile that an access of at least 4 bytes moves, each `word`.
+/// Whether tiles of this type pass through shared memory: what is packed, or
+/// whole bytes up to 32 bits.
+bool isShareable(Type element) {
+  return isPacked(element) ||
+         llvm::is_contained({8, 16, 32}, element.getIntOrFloatBitWidth());
+}
+
+/// The values of a tile that an access moves, each `word`.
 Type accessType(Type word, unsigned bytes) {
   unsigned words = bytes * 8 / word.getIntOrFloatBitWidth();
   return words == 1 ? word : VectorType::get(words, word);
@@ -173,7 +180,7 @@ struct LocalLoadPattern : KernelPattern<LocalLoadOp> {
       return failure();
     Type element = type.getElementType();
     unsigned share = elementsPerValue(element);
-    if (share == 1 && type.getElementTypeBitWidth() != 32)
+    if (!isShareable(element))
       return failure();
     Type word = share == 1 ? element : Type(rewriter.getI32Type());
     Location loc = op.getLoc();
@@ -184,7 +191,7 @@ struct LocalLoadPattern : KernelPattern<LocalLoadOp> {
     for (unsigned r = 0; r < tile.getDistribution().numRegisters();
          r += tile.numElements()) {
       Value pointer = tile.pointer(rewriter, r, /*clamped=*/true);
-      if (bytes < 4) {
+      if (bytes < 4 && share > 1) {
         // Parts of a value, put together when all are there.
         parts.push_back(LLVM::LoadOp::create(
             rewriter, loc, rewriter.getIntegerType(8 * bytes), pointer,
@@ -201,7 +208,7 @@ struct LocalLoadPattern : KernelPattern<LocalLoadOp> {
         results.push_back(loaded);
         continue;
       }
-      for (unsigned i = 0; i < bytes / 4; ++i)
+      for (unsigned i = 0; i < tile.numElements() / share; ++i)
         results.push_back(LLVM::ExtractElementOp::create(
             rewriter, loc, loaded, i32Constant(rewriter, loc, i)));
     }
@@ -274,7 +281,7 @@ struct LocalStorePattern : KernelPattern<LocalStoreOp> {
     if (!layout)
       return failure();
     unsigned perValue = elementsPerValue(type.getElementType());
-    if (perValue == 1 && type.getElementTypeBitWidth() != 32)
+    if (!isShareable(type.getElementType()))
       return failure();
     Location loc = op.getLoc();
     const ThreadIds &ids = kernels.threadIds(op);
@@ -298,11 +305,11 @@ struct LocalStorePattern : KernelPattern<LocalStoreOp> {
       onlyIf(tile.isInside(rewriter, r));
       Value pointer = tile.pointer(rewriter, r, /*clamped=*/false);
       Value stored = values[r / perValue];
-      if (bytes < 4) {
+      if (bytes < 4 && perValue > 1) {
         unsigned bits = type.getElementTypeBitWidth();
         stored = unpackInteger(rewriter, loc, stored, r % perValue * bits,
                                8 * bytes);
-      } else if (unsigned words = bytes / 4; words > 1) {
+      } else if (unsigned words = tile.numElements() / perValue; words > 1) {
         stored = LLVM::PoisonOp::create(
             rewriter, loc,
             VectorType::get(words, stored.getType()));

@@ -1,7 +1,7 @@
 //===- TileLowering.h - Shared parts of the tile lowering -------*- C++ -*-===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
@@ -10,13 +10,14 @@
 // element of a swizzled view or of a strided memref is addressed.
 //
 // How values are converted (always 1:N):
-//   tile of f32, i32, i64, i1   one scalar per register
+//   tile of f32, iN             one scalar per register
 //   tile of f16, bf16           one i32 per two registers (low half first)
 //   tile of f8E4M3FN, f8E5M2    one i32 per four registers (low byte first)
 //   buffer, view, future<view>  !llvm.ptr<3> to its first byte
 //   memref                      !llvm.ptr<1>, then extents, then strides, both
 //                               `index`, strides in elements
-//   global_tile                 !llvm.ptr<1> to its first element, row and column
+//   global_tile                 !llvm.ptr<1> to its first element, row and
+//   column
 //                               stride (`index`, in elements), then how many of
 //                               its rows and columns exist (i32)
 //

@@ -14,7 +14,7 @@ gpu.module @m {
     %q = flash_tile.stage %qb[%c0] : !qb -> !qv
     %k = flash_tile.stage %kb[%c0] : !kb -> !kv
     %zero = arith.constant dense<0.0> : tensor<16x8xf32, #blocked>
-    // expected-error@below {{accumulator: expected f32 in the m16n8 fragment layout, got 'tensor<16x8xf32, #flash_tile.layout<}}
+    // expected-error@below {{accumulator: expected 'f32' in the m16n8 fragment layout, got 'tensor<16x8xf32, #flash_tile.layout<}}
     // expected-error@below {{failed to legalize operation 'flash_tile.dot'}}
     %s = flash_tile.dot %q, %k, %zero {transpose_b} : !qv, !kv, tensor<16x8xf32, #blocked>
     gpu.return
@@ -37,7 +37,7 @@ gpu.module @m {
     %q = flash_tile.stage %qb[%c0] : !qb -> !qv
     %k = flash_tile.stage %kb[%c0] : !kb -> !kv
     %zero = arith.constant dense<0.0> : tensor<16x8xf16, #acc>
-    // expected-error@below {{accumulator: expected f32 in the m16n8 fragment layout, got 'tensor<16x8xf16, #flash_tile.layout<}}
+    // expected-error@below {{accumulator: expected 'f32' in the m16n8 fragment layout, got 'tensor<16x8xf16, #flash_tile.layout<}}
     // expected-error@below {{failed to legalize operation 'flash_tile.dot'}}
     %s = flash_tile.dot %q, %k, %zero {transpose_b} : !qv, !kv, tensor<16x8xf16, #acc>
     gpu.return
@@ -71,10 +71,10 @@ gpu.module @m {
 
 #acc = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
 
-!qb = !flash_tile.buffer<1x16x32xi8>
-!qv = !flash_tile.view<16x32xi8>
-!kb = !flash_tile.buffer<1x8x32xi8>
-!kv = !flash_tile.view<8x32xi8>
+!qb = !flash_tile.buffer<1x16x32xf8E4M3B11FNUZ>
+!qv = !flash_tile.view<16x32xf8E4M3B11FNUZ>
+!kb = !flash_tile.buffer<1x8x32xf8E4M3B11FNUZ>
+!kv = !flash_tile.view<8x32xf8E4M3B11FNUZ>
 gpu.module @m {
   gpu.func @element_type() kernel attributes {known_block_size = array<i32: 32, 1, 1>, flash_tile.sizes = []} {
     %c0 = arith.constant 0 : index
@@ -82,10 +82,10 @@ gpu.module @m {
     %kb = flash_tile.alloc {offset = 1024 : i64} : !kb
     %q = flash_tile.stage %qb[%c0] : !qb -> !qv
     %k = flash_tile.stage %kb[%c0] : !kb -> !kv
-    %zero = arith.constant dense<0> : tensor<16x8xi32, #acc>
-    // expected-error@below {{operand b: expected f16, bf16, f32 (as tf32), f8E4M3FN or f8E5M2, got 'i8'}}
+    %zero = arith.constant dense<0.0> : tensor<16x8xf32, #acc>
+    // expected-error@below {{operand b: expected f16, bf16, f32 (as tf32), f8E4M3FN, f8E5M2 or i8, got 'f8E4M3B11FNUZ'}}
     // expected-error@below {{failed to legalize operation 'flash_tile.dot'}}
-    %s = flash_tile.dot %q, %k, %zero {transpose_b} : !qv, !kv, tensor<16x8xi32, #acc>
+    %s = flash_tile.dot %q, %k, %zero {transpose_b} : !qv, !kv, tensor<16x8xf32, #acc>
     gpu.return
   }
 }

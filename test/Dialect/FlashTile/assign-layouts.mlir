@@ -22,6 +22,36 @@ gpu.module @m {
 
 // -----
 
+// Bytes of B, K x N, come from ldmatrix in pairs of columns: each product takes
+// every other one, of sixteen.
+
+// CHECK-LABEL: gpu.func @bytes
+// CHECK: flash_tile.dot {{.*}}, tensor<32x48xf32, #flash_tile.layout<register = {{\[\[}}0, 1], [0, 2], [8, 0]], lane = {{\[\[}}0, 4], [0, 8], [1, 0], [2, 0], [4, 0]], warp = {{\[\[}}16, 0]], repeat = {{\[\[}}3, 0, 16]]>>
+// Not so where it may not be ldmatrix, where columns are too few, or where B is
+// N x K.
+// CHECK: flash_tile.dot {{.*}} {plain_loads} : {{.*}}, tensor<32x48xf32, #flash_tile.layout<register = {{\[\[}}0, 1], [8, 0]],
+// CHECK: flash_tile.dot {{.*}}, tensor<32x40xf32, #flash_tile.layout<register = {{\[\[}}0, 1], [8, 0]],
+// CHECK: flash_tile.dot {{.*}} {transpose_b} : {{.*}}, tensor<32x48xi32, #flash_tile.layout<register = {{\[\[}}0, 1], [8, 0]],
+gpu.module @m {
+  gpu.func @bytes(%p: !flash_tile.view<32x64xf8E5M2>, %v: !flash_tile.view<64x48xf8E5M2>, %q: !flash_tile.view<32x64xi8>, %k: !flash_tile.view<48x64xi8>)
+      kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
+    %zero = arith.constant dense<0.0> : tensor<32x48xf32>
+    %narrow = arith.constant dense<0.0> : tensor<32x40xf32>
+    %none = arith.constant dense<0> : tensor<32x48xi32>
+    %o = flash_tile.dot %p, %v, %zero
+      : !flash_tile.view<32x64xf8E5M2>, !flash_tile.view<64x48xf8E5M2>, tensor<32x48xf32>
+    %plain = flash_tile.dot %p, %v, %zero {plain_loads}
+      : !flash_tile.view<32x64xf8E5M2>, !flash_tile.view<64x48xf8E5M2>, tensor<32x48xf32>
+    %few = flash_tile.dot %p, %v, %narrow
+      : !flash_tile.view<32x64xf8E5M2>, !flash_tile.view<64x48xf8E5M2>, tensor<32x40xf32>
+    %s = flash_tile.dot %q, %k, %none {transpose_b}
+      : !flash_tile.view<32x64xi8>, !flash_tile.view<48x64xi8>, tensor<32x48xi32>
+    gpu.return
+  }
+}
+
+// -----
+
 // Three warps are no power of two: a repeat of warps instead of vectors.
 
 // CHECK-LABEL: gpu.func @three_warps

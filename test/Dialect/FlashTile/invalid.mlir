@@ -322,6 +322,46 @@ func.func @t13_element(%a: !flash_tile.view<16x16xf64>, %b: !flash_tile.view<16x
 // -----
 
 #acc = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+func.func @t13_integer(%a: !flash_tile.view<16x16xi16>, %b: !flash_tile.view<16x8xi16>, %c: tensor<16x8xi32, #acc>) {
+  // T13
+  // expected-error @below {{a element type: expected i8 (tensor cores multiply no other integers), got 'i16'}}
+  %r = flash_tile.dot %a, %b, %c : !flash_tile.view<16x16xi16>, !flash_tile.view<16x8xi16>, tensor<16x8xi32, #acc>
+  return
+}
+
+// -----
+
+#acc = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+func.func @t13_unsigned(%a: !flash_tile.view<16x32xui8>, %b: !flash_tile.view<32x8xui8>, %c: tensor<16x8xi32, #acc>) {
+  // T13
+  // expected-error @below {{a element type: expected i8 (tensor cores multiply no other integers), got 'ui8'}}
+  %r = flash_tile.dot %a, %b, %c : !flash_tile.view<16x32xui8>, !flash_tile.view<32x8xui8>, tensor<16x8xi32, #acc>
+  return
+}
+
+// -----
+
+#acc = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+func.func @t13_integer_accumulator(%a: !flash_tile.view<16x32xi8>, %b: !flash_tile.view<32x8xi8>, %c: tensor<16x8xf32, #acc>) {
+  // T13
+  // expected-error @below {{accumulator element type: expected i32 (for 'i8'), got 'f32'}}
+  %r = flash_tile.dot %a, %b, %c : !flash_tile.view<16x32xi8>, !flash_tile.view<32x8xi8>, tensor<16x8xf32, #acc>
+  return
+}
+
+// -----
+
+#acc = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+func.func @t13_integer_depth(%a: !flash_tile.view<16x16xi8>, %b: !flash_tile.view<16x8xi8>, %c: tensor<16x8xi32, #acc>) {
+  // T13
+  // expected-error @below {{depth: expected a multiple of 32 (for 'i8'), got 16}}
+  %r = flash_tile.dot %a, %b, %c : !flash_tile.view<16x16xi8>, !flash_tile.view<16x8xi8>, tensor<16x8xi32, #acc>
+  return
+}
+
+// -----
+
+#acc = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
 func.func @t13_accumulator(%a: !flash_tile.view<16x16xbf16>, %b: !flash_tile.view<16x8xbf16>, %c: tensor<16x8xf16, #acc>) {
   // T13
   // expected-error @below {{accumulator element type: expected f32 (for 'bf16'), got 'f16'}}

@@ -217,7 +217,7 @@ gpu.module @m {
 
 gpu.module @m {
   gpu.func @predicates(%t: tensor<16x8xi1, #rows>) kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
-    // expected-error@below {{conversion: expected floats of 8 or 16 bits or elements of 32 bits to move between threads, got 'i1'}}
+    // expected-error@below {{conversion: expected elements of 8, 16 or 32 bits to move between threads, got 'i1'}}
     %a = flash_tile.convert_layout %t : tensor<16x8xi1, #rows> -> tensor<16x8xi1, #swapped>
     gpu.return
   }

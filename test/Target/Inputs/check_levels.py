@@ -8,12 +8,15 @@
 # usage: check_levels.py structure FLASH_RUN FLASHC LEVEL...
 #        check_levels.py opcodes FLASHC LEVEL...
 #        check_levels.py study FLASH_RUN FLASHC
+#        check_levels.py bytes FLASH_RUN FLASHC
 #
 # structure: the last column of the ladder's table, on the PTX of full tiles and
 #   on what the emulator counts for it, line by line.
 # opcodes: no two levels have the same sequence of opcodes for one attention.
 # study: levels 6 and 7 at the study's geometry, and at d = 128: 7 issues fewer
 #   wavefronts of shared memory, barriers and instructions.
+# bytes: levels 8 and 9 of 8-bit operands read every fragment by ldmatrix.x4, V's
+#   transposed in pairs of columns, with no bank conflicts.
 
 import itertools
 import json
@@ -26,8 +29,8 @@ import tempfile
 class Kernel:
     """One kernel: its manifest, PTX, and the counters of a run, by line."""
 
-    def __init__(self, flash_run, flashc, spec, level, directory):
-        options = ["--attention=" + spec, "--level=%d" % level]
+    def __init__(self, flash_run, flashc, spec, level, directory, *more):
+        options = ["--attention=" + spec, "--level=%d" % level, *more]
         path = directory + "/k.ptx"
         subprocess.run([flashc, *options, "-o", path], check=True)
         with open(path) as ptx, open(directory + "/k.json") as manifest:
@@ -35,6 +38,7 @@ class Kernel:
             schedule = json.load(manifest)["schedule"]
         self.tile_q, self.tile_k, self.warps = (
             int(schedule[key]) for key in ("tile_q", "tile_k", "warps"))
+        self.holds_q = schedule["query_in_registers"] == "true"
         done = subprocess.run(
             [flash_run, *options, "--check", "--counters", "--json"],
             stdout=subprocess.PIPE)
@@ -191,6 +195,41 @@ def check_structure(arguments, directory):
         CHECKS[level](kernel)
 
 
+def check_bytes(arguments, directory):
+    flash_run, flashc = arguments
+    for level, dtype, dims in itertools.product(
+            (8, 9), ("e4m3", "e5m2"),
+            ("d=64", "d=128", "d=128,dv=64", "d=64,dv=128", "d=192", "d=256")):
+        spec = "sq=128,sk=256,%s,dtype=%s" % (dims, dtype)
+        kernel = Kernel(flash_run, flashc, spec, level, directory,
+                        "--chip=sm_89")
+        print("level %d, %s: %d x %d x %d, %d warps" % (
+            level, spec, kernel.tile_q, kernel.tile_k, kernel.slice,
+            kernel.warps))
+        loop = kernel.loop()
+        # A fragment of Q is 16 x 32, read by its warp; two of K are 16 x 32 and
+        # two of V 32 x 16, which every warp reads. A product is 16 x 8 x 32.
+        rows, depth = kernel.tile_q // 16, kernel.d // 32
+        q = 0 if kernel.holds_q else rows * depth
+        k = kernel.warps * (kernel.tile_k // 16) * depth
+        v = kernel.warps * (kernel.tile_k // 32) * (kernel.slice // 16)
+        expect("ldmatrix.x4: Q and K", kernel.total(
+            r"ldmatrix\.sync\.aligned\.m8n8\.x4\.shared", lines=loop),
+            kernel.tiles * (q + k))
+        expect("ldmatrix.x4.trans: V", kernel.total(
+            r"ldmatrix\.sync\.aligned\.m8n8\.x4\.trans", lines=loop),
+            kernel.tiles * v)
+        expect("ldmatrix", kernel.total("ldmatrix", lines=loop),
+               kernel.tiles * (q + k + v))
+        expect("ld.shared in the loop",
+               kernel.total(r"ld\.shared", lines=loop), 0)
+        expect("mma of both products", kernel.total("mma", lines=loop),
+               kernel.tiles * rows * ((kernel.tile_k // 8) * depth
+                                      + (kernel.slice // 8)
+                                      * (kernel.tile_k // 32)))
+        expect("bank conflicts in the loop", conflicts(kernel), 0)
+
+
 def opcodes(ptx):
     """Opcodes with their modifiers, operands and guards stripped."""
     body = ptx[ptx.index("{", ptx.index(".entry")):]
@@ -245,4 +284,4 @@ def check_study(arguments, directory):
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as directory:
         {"structure": check_structure, "opcodes": check_opcodes,
-         "study": check_study}[sys.argv[1]](sys.argv[2:], directory)
+         "study": check_study, "bytes": check_bytes}[sys.argv[1]](sys.argv[2:], directory)

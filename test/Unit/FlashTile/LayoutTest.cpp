@@ -62,6 +62,23 @@ TEST(Layout, AccumulatorFollowsPtx) {
   expectHeldTimes(layout, 64 * 80, 1);
 }
 
+TEST(Layout, SpreadAccumulatorFillsItsGaps) {
+  // Registers of one instruction are 0, 2 and 4, 6 of each atom, those of the
+  // next one 1, 3 and 5, 7: a thread has four columns in a row.
+  Layout layout = *Layout::mmaAccumulator(/*rows=*/64, /*cols=*/80,
+                                          /*warps=*/2, /*warpCols=*/1,
+                                          /*columnStep=*/2);
+  ASSERT_EQ(layout.numRegisters(), 80);
+  forAll(layout,
+         [](int64_t reg, int64_t lane, int64_t warp, const Coords &coords) {
+           const int64_t g = lane >> 2, t = lane & 3, v = reg & 7;
+           const int64_t n = (reg >> 3) % 5, m = (reg >> 3) / 5;
+           EXPECT_EQ(coords[0], 32 * warp + 16 * m + g + 8 * (v >> 2));
+           EXPECT_EQ(coords[1], 16 * n + 4 * t + (v & 3));
+         });
+  expectHeldTimes(layout, 64 * 80, 1);
+}
+
 TEST(Layout, OperandAFollowsPtx) {
   Layout layout = *Layout::mmaOperandA(/*rows=*/96, /*depth=*/80, /*warps=*/3);
   ASSERT_EQ(layout.numWarps(), 3);
@@ -256,6 +273,22 @@ TEST(Layout, OperandsOfAnAccumulator) {
     EXPECT_TRUE(
         acc.getOperandB(80, transposed)
             .isSameFunction(*Layout::mmaOperandB(80, 96, 8, 2, transposed)));
+  // Bytes of B stored K x N: each product takes every other column.
+  Layout spread =
+      *Layout::mmaAccumulator(/*rows=*/128, /*cols=*/96, /*warps=*/8,
+                              /*warpCols=*/2, /*columnStep=*/2);
+  EXPECT_TRUE(spread.isMmaAccumulator());
+  EXPECT_TRUE(spread.canonical().isMmaAccumulator());
+  EXPECT_TRUE(spread.getOperandA(96, 8).isSameFunction(
+      *Layout::mmaOperandA(128, 96, 8, 2, 8)));
+  EXPECT_TRUE(spread.slice(1).isSameFunction(acc.slice(1)));
+  // B, depth 32: what lane 4g + t multiplies is column 2g, then column 2g + 1.
+  Layout columns = spread.getOperandB(32, /*transposed=*/false, 8);
+  ASSERT_EQ(columns.numRegisters(), 8 * 48 / 8);
+  for (int64_t lane = 0; lane < 32; ++lane)
+    for (int64_t reg = 0; reg < columns.numRegisters(); ++reg)
+      EXPECT_EQ(columns.coordinates(reg, lane, /*warp=*/4)[1],
+                48 + 2 * (lane / 4) + reg / 8 % 2 + 16 * (reg / 16));
   Layout wgmma = *Layout::wgmmaAccumulator(128, 176, 8);
   EXPECT_TRUE(wgmma.isMmaAccumulator());
   EXPECT_TRUE(wgmma.getOperandA(176).isSameFunction(
@@ -271,6 +304,7 @@ TEST(Layout, RefusesExtentsThatDoNotDivide) {
   EXPECT_TRUE(failed(Layout::mmaOperandA(64, 24, 4)));
   EXPECT_TRUE(failed(Layout::mmaOperandB(24, 64, 4)));
   EXPECT_TRUE(failed(Layout::mmaAccumulator(64, 64, 4, 3)));
+  EXPECT_TRUE(failed(Layout::mmaAccumulator(64, 72, 4, 1, /*columnStep=*/2)));
   EXPECT_TRUE(failed(Layout::wgmmaAccumulator(64, 64, 2)));
   EXPECT_TRUE(failed(Layout::wgmmaAccumulator(64, 64, 8)));
   EXPECT_TRUE(failed(Layout::tcgen05Accumulator(64, 64, 4)));

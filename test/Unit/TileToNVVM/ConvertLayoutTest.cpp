@@ -104,6 +104,25 @@ std::vector<Conversion> conversions() {
       {"e4m3 wide rows to operand", DType::E4M3, 64, 96, 2,
        Layout::blocked({64, 96}, 1, 16, 2),
        Layout::mmaOperandA(64, 96, 2, 1, 8), false, true},
+      // Integers have a register each, and exchange them.
+      {"mma s8 in order", DType::I8, 64, 96, 2,
+       Layout::mmaAccumulator(64, 96, 2), Layout::mmaOperandA(64, 96, 2, 1, 8),
+       true, false},
+      {"wgmma s8 in order", DType::I8, 64, 64, 4,
+       Layout::wgmmaAccumulator(64, 64, 4), Layout::wgmmaOperandA(64, 64, 4, 8),
+       true, false},
+      {"s8 wide rows to operand", DType::I8, 64, 96, 2,
+       Layout::blocked({64, 96}, 1, 16, 2),
+       Layout::mmaOperandA(64, 96, 2, 1, 8), false, true},
+      {"s8 operand to wide rows below the tile", DType::I8, 40, 32, 4,
+       Layout::mmaOperandA(64, 32, 4, 1, 8),
+       Layout::blocked({40, 32}, 1, 16, 4), false, true},
+      {"s8 every other column to wide rows", DType::I8, 64, 48, 4,
+       Layout::mmaAccumulator(64, 48, 4, 1, /*columnStep=*/2),
+       Layout::blocked({64, 48}, 1, 16, 4), false, true},
+      {"every other column to a row per thread", DType::F32, 64, 64, 2,
+       Layout::mmaAccumulator(64, 64, 2, 1, /*columnStep=*/2),
+       Layout::tcgen05Accumulator(64, 64, 2), false, true},
       {"copies in every warp",
        DType::F32,
        32,
@@ -225,28 +244,37 @@ TEST(ConvertLayout, RowStatistics) {
 // compares logical keys, and the product sums them in another order.
 TEST(ConvertLayout, ProductsInAnotherOrder) {
   Printer printer;
-  for (DType dtype : {DType::TF32, DType::E4M3}) {
-    const bool narrow = dtype == DType::E4M3;
+  struct Product {
+    DType dtype;
+    int64_t columnStep;
+  };
+  for (auto [dtype, columnStep] :
+       {Product{DType::TF32, 1}, Product{DType::E4M3, 1},
+        Product{DType::E4M3, 2}, Product{DType::E5M2, 2}, Product{DType::I8, 1},
+        Product{DType::I8, 2}}) {
+    const bool narrow = byteWidth(dtype) == 1;
+    const DType sums = dtype == DType::I8 ? DType::I32 : DType::F32;
     const std::string type = Matrix::mlirName(dtype);
-    SCOPED_TRACE(type);
+    SCOPED_TRACE(type + ", columns " + std::to_string(columnStep) + " apart");
     const int64_t warps = 2, rows = 64, keys = 96, cols = 32;
-    const std::string wide = shapeOf(rows, keys, "f32");
+    const std::string wide = shapeOf(rows, keys, Matrix::mlirName(sums));
     const std::string v = shapeOf(keys, cols, type);
-    const std::string o = shapeOf(rows, cols, "f32");
+    const std::string o = shapeOf(rows, cols, Matrix::mlirName(sums));
+    const std::string none = sums == DType::I32 ? "0" : "0.0";
     const Layout acc = *Layout::mmaAccumulator(rows, keys, warps);
     const std::string s = printer.tile(wide, acc);
     const std::string p = printer.tile(shapeOf(rows, keys, type), acc);
     const std::string a = printer.tile(
         shapeOf(rows, keys, type),
         *Layout::mmaOperandA(rows, keys, warps, 1, narrow ? 8 : 32));
-    const std::string r =
-        printer.tile(o, *Layout::mmaAccumulator(rows, cols, warps));
+    const std::string r = printer.tile(
+        o, *Layout::mmaAccumulator(rows, cols, warps, 1, columnStep));
     const std::string key = printer.tile(shapeOf(rows, keys, "i32"), acc);
     const std::string view = "!flash_tile.view<" + v + ">";
     const std::string buffer = "!flash_tile.buffer<1x" + v + ">";
-    Matrix in = integers(DType::F32, rows, keys, 11);
+    Matrix in = integers(sums, rows, keys, 11);
     Matrix values = integers(dtype, keys, cols, 12);
-    Matrix out(DType::F32, rows, cols);
+    Matrix out(sums, rows, cols);
     KernelRun run = runKernel(
         kernel(
             warps, {wide, v, o},
@@ -262,16 +290,17 @@ TEST(ConvertLayout, ProductsInAnotherOrder) {
                 "    %s = flash_tile.load %a[%c0, %c0] : memref<" +
                 wide + "> -> " + s + "\n    %key = flash_tile.index axis 1 : " +
                 key + "\n    %bound = arith.constant dense<77> : " + key +
-                "\n    %zero = arith.constant dense<0.0> : " + s +
+                "\n    %zero = arith.constant dense<" + none + "> : " + s +
                 "\n    %live = arith.cmpi ult, %key, %bound : " + key +
                 "\n    %masked = arith.select %live, %s, %zero : " +
                 printer.tile(shapeOf(rows, keys, "i1"), acc) + ", " + s + "\n" +
-                (narrow ? "    %p = arith.truncf %masked : " + s + " to " + p +
-                              "\n"
+                (narrow ? "    %p = arith.trunc" +
+                              std::string(sums == DType::I32 ? "i" : "f") +
+                              " %masked : " + s + " to " + p + "\n"
                         : "") +
                 "    %x = flash_tile.convert_layout " +
                 (narrow ? "%p" : "%masked") + " : " + p + " -> " + a +
-                "\n    %none = arith.constant dense<0.0> : " + r +
+                "\n    %none = arith.constant dense<" + none + "> : " + r +
                 "\n    %o = flash_tile.dot %x, %v, %none : " + a + ", " + view +
                 ", " + r + "\n    flash_tile.store %o, %c[%c0, %c0] : " + r +
                 ", memref<" + o + ">\n"),
@@ -279,6 +308,7 @@ TEST(ConvertLayout, ProductsInAnotherOrder) {
         /*decide=*/true);
     EXPECT_EQ(run.ptx.find("shfl"), std::string::npos);
     EXPECT_EQ(run.ptx.find("st.shared"), std::string::npos);
+    EXPECT_EQ(run.ptx.find("ld.shared") == std::string::npos, columnStep == 2);
     for (int64_t row = 0; row < rows; ++row)
       for (int64_t col = 0; col < cols; ++col) {
         double sum = 0;

@@ -35,6 +35,18 @@ struct Case {
   /// A comes in registers, in the accumulator's layout as far as it can: the
   /// contraction is summed in another order.
   bool registers = false;
+  /// How far apart the columns of one instruction are.
+  int64_t columnStep = 1;
+
+  /// What products of this type are summed in.
+  DType sums() const { return dtype == DType::I8 ? DType::I32 : DType::F32; }
+  /// ldmatrix reads B's fragments: rows of bytes as pairs of columns only.
+  bool readsMatricesOfB() const {
+    if (plainLoads)
+      return false;
+    return transposeB || byteWidth(dtype) == 2 ||
+           (byteWidth(dtype) == 1 && columnStep == 2);
+  }
 };
 
 /// In which slot which element of the contraction has to be, so that operand A
@@ -62,7 +74,7 @@ std::string kernelText(const Case &c) {
   MLIRContext context;
   context.loadDialect<FlashTileDialect>();
   FailureOr<Layout> layout =
-      Layout::mmaAccumulator(c.rows, c.cols, c.warps, c.warpCols);
+      Layout::mmaAccumulator(c.rows, c.cols, c.warps, c.warpCols, c.columnStep);
   std::string type = Matrix::mlirName(c.dtype);
   std::string swizzle =
       c.swizzle ? ", #flash_tile.swizzle<bits = " + std::to_string(c.swizzle) +
@@ -74,7 +86,7 @@ std::string kernelText(const Case &c) {
   std::string a = shape(c.rows, c.depth) + type;
   std::string b =
       (c.transposeB ? shape(c.cols, c.depth) : shape(c.depth, c.cols)) + type;
-  std::string o = shape(c.rows, c.cols) + "f32";
+  std::string o = shape(c.rows, c.cols) + Matrix::mlirName(c.sums());
   std::string acc =
       "tensor<" + o + ", " + print(layout->toAttr(&context)) + ">";
   std::string attributes = c.transposeB ? "transpose_b" : "";
@@ -125,7 +137,8 @@ std::string kernelText(const Case &c) {
                             memref(a) + " -> " + tileA + "\n"
                       : staged("a", a, 0)) +
          staged("b", b, kBufferB) +
-         "    gpu.barrier\n    %zero = arith.constant dense<0.0> : " + acc +
+         "    gpu.barrier\n    %zero = arith.constant dense<" +
+         (c.dtype == DType::I8 ? "0" : "0.0") + "> : " + acc +
          "\n    %r = flash_tile.dot %av, %bv, %zero {" + attributes +
          "} : " + (c.registers ? tileA : view(a)) + ", " + view(b) + ", " +
          acc + "\n    flash_tile.store %r, %o[%c0, %c0] : " + acc + ", " +
@@ -139,20 +152,21 @@ TEST_P(Dot, IsTheProduct) {
   std::mt19937 random(7);
   auto fill = [&](Matrix &matrix) {
     for (double &value : matrix.values)
-      value = double(random() % 7) - 3;
+      value = c.dtype == DType::I8 ? double(random() % 256) - 128
+                                   : double(random() % 7) - 3;
   };
   Matrix a(c.dtype, c.rows, c.depth);
   Matrix b(c.dtype, c.transposeB ? c.cols : c.depth,
            c.transposeB ? c.depth : c.cols);
-  Matrix o(DType::F32, c.rows, c.cols);
+  Matrix o(c.sums(), c.rows, c.cols);
   fill(a);
   fill(b);
   KernelRun run =
       runKernel(kernelText(c), unsigned(32 * c.warps), 98304, {&a, &b, &o});
-  // Nor does ldmatrix get B's bytes or words K x N.
-  bool plainB = c.plainLoads || (!c.transposeB && byteWidth(c.dtype) != 2);
-  EXPECT_EQ(run.ptx.find("ldmatrix") == std::string::npos,
-            c.registers ? plainB : c.plainLoads);
+  const bool matrices = c.readsMatricesOfB() || (!c.registers && !c.plainLoads);
+  EXPECT_EQ(run.ptx.find("ldmatrix") != std::string::npos, matrices);
+  if (c.readsMatricesOfB() && matrices)
+    EXPECT_EQ(run.ptx.find("ld.shared"), std::string::npos);
   unsigned wrong = 0;
   for (int64_t m = 0; m < c.rows; ++m)
     for (int64_t n = 0; n < c.cols; ++n) {
@@ -168,8 +182,9 @@ TEST_P(Dot, IsTheProduct) {
 
 std::vector<Case> allCases() {
   std::vector<Case> cases;
-  for (DType dtype :
-       {DType::F16, DType::BF16, DType::TF32, DType::E4M3, DType::E5M2})
+  const DType types[] = {DType::F16,  DType::BF16, DType::TF32,
+                         DType::E4M3, DType::E5M2, DType::I8};
+  for (DType dtype : types)
     for (bool transposeB : {false, true})
       for (bool plainLoads : {false, true})
         for (int64_t swizzle : {0, 1, 2, 3}) {
@@ -189,8 +204,7 @@ std::vector<Case> allCases() {
           cases.push_back(
               {dtype, transposeB, plainLoads, 1, 64, cols, 64, 4, warpCols});
         }
-  for (DType dtype :
-       {DType::F16, DType::BF16, DType::TF32, DType::E4M3, DType::E5M2})
+  for (DType dtype : types)
     for (bool plainLoads : {false, true})
       for (int64_t swizzle : {0, 3}) {
         Case c{dtype, /*transposeB=*/false, plainLoads, swizzle, 64, 128, 128,
@@ -201,6 +215,25 @@ std::vector<Case> allCases() {
           c.cols = byteWidth(dtype) == 1 ? 48 : 24;
         cases.push_back(c);
       }
+  // Bytes K x N: each instruction takes every other column, of one, two or four
+  // warps' share of them; A in shared memory is in natural order.
+  for (DType dtype : {DType::E4M3, DType::E5M2, DType::I8})
+    for (bool plainLoads : {false, true})
+      for (bool registers : {false, true})
+        for (int64_t swizzle : {0, 1, 2, 3})
+          for (int64_t warpCols : {1, 2, 4}) {
+            Case c{dtype,      /*transposeB=*/false,
+                   plainLoads, swizzle,
+                   64,         128,
+                   128,        4,
+                   warpCols};
+            // Rows of three chunks, an odd number of pairs of atoms.
+            if (swizzle == 0)
+              c.cols = 48 * warpCols;
+            c.registers = registers;
+            c.columnStep = 2;
+            cases.push_back(c);
+          }
   return cases;
 }
 
@@ -208,6 +241,7 @@ std::string caseName(const ::testing::TestParamInfo<Case> &info) {
   const Case &c = info.param;
   return std::string(name(c.dtype)) + (c.transposeB ? "_nk" : "_kn") +
          (c.registers ? "_registers" : "") +
+         (c.columnStep == 2 ? "_everyother" : "") +
          (c.plainLoads ? "_plain" : "_matrix") + "_swizzle" +
          std::to_string(c.swizzle) + "_warps" + std::to_string(c.warps) + "x" +
          std::to_string(c.warpCols) + "_" + std::to_string(c.cols);

@@ -47,6 +47,10 @@ struct Matrix {
       return "f8E4M3FN";
     case ::flash::runtime::DType::E5M2:
       return "f8E5M2";
+    case ::flash::runtime::DType::I8:
+      return "i8";
+    case ::flash::runtime::DType::I32:
+      return "i32";
     default:
       return "f32";
     }

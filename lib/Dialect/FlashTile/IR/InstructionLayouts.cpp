@@ -62,11 +62,13 @@ int64_t Layout::getInstructionDepth(int64_t elementBits) {
   return 256 / elementBits;
 }
 
-void Layout::addAccumulatorAtom() {
-  addRegister({0, 1});
+void Layout::addAccumulatorAtom(int64_t columnStep) {
+  // Columns first, so that a thread's run of them is one of registers.
+  for (int64_t step = 1; step <= columnStep; step *= 2)
+    addRegister({0, step});
   addRegister({8, 0});
   for (ArrayRef<int64_t> vector : accumulatorLanes)
-    addLane(vector);
+    addLane({vector[0], vector[1] * columnStep});
 }
 
 void Layout::addOperandAtom(int64_t elementBits, const Vector &k,
@@ -84,18 +86,22 @@ void Layout::addOperandAtom(int64_t elementBits, const Vector &k,
 }
 
 FailureOr<Layout> Layout::mmaAccumulator(int64_t rows, int64_t cols,
-                                         int64_t warps, int64_t warpCols) {
+                                         int64_t warps, int64_t warpCols,
+                                         int64_t columnStep) {
+  assert(llvm::isPowerOf2_64(columnStep) &&
+         "atoms that fill each other's gaps");
+  const int64_t atomCols = 8 * columnStep;
   FailureOr<WarpGrid> grid = getWarpGrid(warps, warpCols);
   if (failed(grid) || !divides(rows, grid->rows, 16) ||
-      !divides(cols, grid->cols, 8))
+      !divides(cols, grid->cols, atomCols))
     return failure();
   const int64_t warpRowExtent = rows / grid->rows;
   const int64_t warpColExtent = cols / grid->cols;
   Layout layout(2);
-  layout.addAccumulatorAtom();
+  layout.addAccumulatorAtom(columnStep);
   layout.addWarps(grid->rows, {warpRowExtent, 0});
   layout.addWarps(grid->cols, {0, warpColExtent});
-  layout.addRepeat(warpColExtent / 8, {0, 8});
+  layout.addRepeat(warpColExtent / atomCols, {0, atomCols});
   layout.addRepeat(warpRowExtent / 16, {16, 0});
   return layout;
 }
@@ -137,16 +143,18 @@ FailureOr<Layout> Layout::mmaOperandB(int64_t depth, int64_t cols,
   return layout;
 }
 
-/// How far apart the two neighbours of an accumulator's lane are: 1, or more
-/// where the instruction's columns are spread over a wider tile; 0 for what is
-/// no accumulator.
+/// How far apart neighbouring columns of an instruction are: 1, or more where
+/// they are spread over a wider tile; 0 for what is no accumulator.
 static int64_t getColumnStep(const Layout &layout) {
-  ArrayRef<Layout::Vector> registers = layout.getRegisterBases();
-  if (layout.getRank() != 2 || registers.size() < 2 || registers[0][0] != 0 ||
-      !llvm::isPowerOf2_64(registers[0][1]) ||
-      registers[1] != Layout::Vector{8, 0})
+  if (layout.getRank() != 2)
     return 0;
-  const int64_t step = registers[0][1];
+  const int64_t step =
+      layout.getLaneBases().front()[1] / accumulatorLanes[0][1];
+  ArrayRef<Layout::Vector> registers = layout.getRegisterBases();
+  if (!llvm::isPowerOf2_64(step) ||
+      !llvm::is_contained(registers, Layout::Vector{0, step}) ||
+      !llvm::is_contained(registers, Layout::Vector{8, 0}))
+    return 0;
   for (auto [vector, expected] :
        llvm::zip_equal(layout.getLaneBases(), accumulatorLanes))
     if (vector != Layout::Vector{expected[0], expected[1] * step})
@@ -166,8 +174,8 @@ Layout Layout::getOperandA(int64_t depth, int64_t elementBits) const {
     layout.warpBases.push_back({basis[0], 0});
   layout.addRepeat(depth / step, {0, step});
   const Layout form = canonical();
-  for (const Vector &basis : ArrayRef(form.registerBases).drop_front(2))
-    if (basis[0] != 0)
+  for (const Vector &basis : form.registerBases)
+    if (basis[0] != 0 && basis != Vector{8, 0})
       layout.addRepeat(2, {basis[0], 0});
   for (const Repeat &entry : form.repeats)
     if (entry.stride[0] != 0)
@@ -180,17 +188,17 @@ Layout Layout::getOperandA(int64_t depth, int64_t elementBits) const {
 Layout Layout::getOperandB(int64_t depth, bool transposed,
                            int64_t elementBits) const {
   const int64_t step = getInstructionDepth(elementBits);
+  const int64_t columnStep = getColumnStep(*this);
   const Vector k = transposed ? Vector{0, 1} : Vector{1, 0};
   const Vector n = transposed ? Vector{1, 0} : Vector{0, 1};
   Layout layout(2);
-  layout.addOperandAtom(elementBits, k, scaled(n, getColumnStep(*this)),
-                        /*isA=*/false);
+  layout.addOperandAtom(elementBits, k, scaled(n, columnStep), /*isA=*/false);
   for (const Vector &basis : warpBases)
     layout.warpBases.push_back(scaled(n, basis[1]));
   layout.addRepeat(depth / step, scaled(k, step));
   const Layout form = canonical();
-  for (const Vector &basis : ArrayRef(form.registerBases).drop_front(2))
-    if (basis[1] != 0)
+  for (const Vector &basis : form.registerBases)
+    if (basis[1] != 0 && basis != Vector{0, columnStep})
       layout.addRepeat(2, scaled(n, basis[1]));
   for (const Repeat &entry : form.repeats)
     if (entry.stride[1] != 0)

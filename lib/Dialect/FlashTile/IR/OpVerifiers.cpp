@@ -135,6 +135,12 @@ LogicalResult flash_tile::detail::verifyDotDepth(Operation *op, DotShape shape,
     return op->emitOpError()
            << "a element type: expected 8, 16 or 32 bits, got "
            << shape.elementType;
+  const bool isInteger = isa<IntegerType>(shape.elementType);
+  if (isInteger && !shape.elementType.isSignlessInteger(8))
+    return op->emitOpError()
+           << "a element type: expected i8 (tensor cores multiply no other "
+              "integers), got "
+           << shape.elementType;
   const int64_t step =
       Layout::getInstructionDepth(getElementBits(shape.elementType));
   if (shape.k % step != 0)
@@ -143,15 +149,14 @@ LogicalResult flash_tile::detail::verifyDotDepth(Operation *op, DotShape shape,
            << shape.elementType << "), got " << shape.k;
   Type got = getTileShape(accumulator).elementType;
   const bool fits =
-      shape.elementType.isInteger()
-          ? got.isInteger(32)
-          : got.isF32() || (got.isF16() && shape.elementType.isF16());
+      isInteger ? got.isSignlessInteger(32)
+                : got.isF32() || (got.isF16() && shape.elementType.isF16());
   if (!fits)
     return op->emitOpError()
            << "accumulator element type: expected "
-           << (shape.elementType.isInteger() ? "i32"
-               : shape.elementType.isF16()   ? "f32 or f16"
-                                             : "f32")
+           << (isInteger                   ? "i32"
+               : shape.elementType.isF16() ? "f32 or f16"
+                                           : "f32")
            << " (for " << shape.elementType << "), got " << got;
   return success();
 }

@@ -230,6 +230,22 @@ private:
     return setLayout(dot, dot.getResult(), *layout);
   }
 
+  /// Bytes that ldmatrix transposes come as pairs, two columns of B at a time.
+  /// So one instruction takes the first of each pair and another the second, if
+  /// there are pairs for all of its columns.
+  FailureOr<Layout> getMmaAccumulator(DotOp dot) {
+    ArrayRef<int64_t> shape = tileType(dot.getResult()).getShape();
+    auto view = dyn_cast<ViewType>(dot.getB().getType());
+    if (view && !dot.getTransposeB() && !dot.getPlainLoads() &&
+        getElementBits(view.getElementType()) == 8) {
+      FailureOr<Layout> pairs = Layout::mmaAccumulator(
+          shape[0], shape[1], warps, /*warpCols=*/1, /*columnStep=*/2);
+      if (succeeded(pairs))
+        return pairs;
+    }
+    return Layout::mmaAccumulator(shape[0], shape[1], warps);
+  }
+
   LogicalResult anchorDots() {
     WalkResult result = func.walk([&](Operation *op) {
       // What carries a layout already keeps it.
@@ -244,8 +260,7 @@ private:
       if (dot.getUnit() == DotUnit::fma)
         return WalkResult(anchorFmaDot(dot));
       ArrayRef<int64_t> shape = tileType(dot.getResult()).getShape();
-      FailureOr<Layout> accumulator =
-          Layout::mmaAccumulator(shape[0], shape[1], warps);
+      FailureOr<Layout> accumulator = getMmaAccumulator(dot);
       if (failed(accumulator)) {
         dot.emitOpError("accumulator: expected ")
             << 16 * warps << " x 8 or multiples for " << warps << " warps, got "

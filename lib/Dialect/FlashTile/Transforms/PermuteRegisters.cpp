@@ -240,13 +240,14 @@ FailureOr<std::optional<Trip>> decide(ConvertLayoutOp op) {
   RankedTensorType type = op.getType();
   const LayoutConversion conversion = solveLayoutConversion(*query);
   const unsigned width = type.getElementTypeBitWidth();
+  const bool isShared = conversion.way == ConversionWay::SharedMemory;
+  if ((isShared || conversion.way == ConversionWay::Exchange) && width != 8 &&
+      width != 16 && width != 32)
+    return op.emitOpError("conversion: expected elements of 8, 16 or 32 bits "
+                          "to move between threads, got ")
+           << type.getElementType();
   switch (conversion.way) {
   case ConversionWay::SharedMemory:
-    if (width != 32 &&
-        !(isa<FloatType>(type.getElementType()) && (width == 8 || width == 16)))
-      return op.emitOpError("conversion: expected floats of 8 or 16 bits or "
-                            "elements of 32 bits to move between threads, got ")
-             << type.getElementType();
     // The threads of the other roles do not come to a barrier of the block.
     if (op->getParentOfType<WarpGroupsOp>())
       return op.emitOpError("conversion: expected one that needs no barrier "

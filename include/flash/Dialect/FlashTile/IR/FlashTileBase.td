@@ -44,7 +44,7 @@ def FlashTile_Dialect : Dialect {
     | T10 | the future of a copy or store holds its view; alignment is 16, 8, 4 or 2 |
     | T11 | a wait has futures, and `in_flight` >= 0 |
     | T12 | products: rank 2, one element type, extents that agree |
-    | T13 | products under an mma or wgmma accumulator: depth of whole instructions, an accumulator type it has, register operands in the layout it reads |
+    | T13 | products under an mma or wgmma accumulator: depth of whole instructions, element types it multiplies (of integers i8) and an accumulator type it has, register operands in the layout it reads |
     | T14 | reduce and expand: the vector is the tile without the axis, in shape, type and layout |
     | T15 | coordinates are i32, of an axis of the tile |
     | T16 | a splat has the scalar's type |

@@ -289,18 +289,20 @@ def FlashTile_DotOp : FlashTile_Op<"dot", [
     `--flash-tile-assign-layouts` turns into the accumulator's layout; a dot
     with a layout is what that layout says.
 
-    On tensor cores f16, bf16, f8E4M3FN and f8E5M2 are multiplied as they are;
+    On tensor cores f16, bf16, f8E4M3FN, f8E5M2 and i8 are multiplied as they are;
     f32 elements are rounded to tf32 (to nearest, ties away from zero) as their
-    fragments are read. Views are read by `ldmatrix` where it delivers the
-    fragments: always for A and for a transposed B, for 16-bit elements and, in
-    the byte-pair order, 8-bit ones of another B. `plain_loads` asks for plain
-    loads everywhere, which read the same elements: 32 bits at a time along the
-    depth, element by element across it.
+    fragments are read; i8 elements are signed and summed in i32, which wraps.
+    Views are read by `ldmatrix` where it delivers the fragments: always for A
+    and for a transposed B; of another B for 16-bit elements, and for 8-bit ones
+    where the accumulator's layout gives each instruction every other column.
+    `plain_loads` asks for plain loads everywhere, which read the same elements:
+    32 bits at a time along the depth, element by element across it.
 
     Constraints: T12 (extents and element types agree; tiles in global memory
     for products on FMA units only), T13 (if the accumulator
-    has an mma or wgmma layout: depth a multiple of 32 bytes, f32 or f16
-    accumulator, register operands as the instruction reads them), T46 (the
+    has an mma or wgmma layout: depth a multiple of 32 bytes, elements that
+    tensor cores multiply, f32 accumulator, for f16 also f16, for i8 i32, and
+    register operands as the instruction reads them), T46 (the
     contraction order).
 
     A sum does not care about the order of its terms. `contraction_order` says

@@ -165,8 +165,14 @@ public:
   /// form a grid of (warps / warpCols) x warpCols, the row of the grid varying
   /// fastest; each owns consecutive rows and columns. Needs rows a multiple of
   /// 16 per warp row and cols a multiple of 8 per warp column.
+  ///
+  /// With a `columnStep` of 2, 4, ... the eight columns of an instruction are
+  /// that far apart, and as many instructions as it says fill the gaps: a
+  /// thread holds runs of 2 * columnStep columns. Then cols must be a multiple
+  /// of 8 * columnStep per warp column.
   static FailureOr<Layout> mmaAccumulator(int64_t rows, int64_t cols,
-                                          int64_t warps, int64_t warpCols = 1);
+                                          int64_t warps, int64_t warpCols = 1,
+                                          int64_t columnStep = 1);
   /// A operand of m16n8k8, k16 or k32, rows x depth, depth a multiple of the
   /// instruction's; all columns of the warp grid hold the same.
   static FailureOr<Layout> mmaOperandA(int64_t rows, int64_t depth,
@@ -239,8 +245,9 @@ private:
   /// repeat for the odd rest.
   void addWarps(int64_t count, ArrayRef<int64_t> stride);
   void addRepeat(int64_t count, ArrayRef<int64_t> stride);
-  /// Register and lane vectors of an accumulator's 16 x 8 atom.
-  void addAccumulatorAtom();
+  /// Register and lane vectors of an accumulator's atom, 16 rows by 8 columns
+  /// that are `columnStep` apart.
+  void addAccumulatorAtom(int64_t columnStep = 1);
   /// Those of one instruction's A or B operand; `k` and `other` are the unit
   /// vectors along its depth and across.
   void addOperandAtom(int64_t elementBits, const Vector &k,

@@ -310,11 +310,14 @@ def FlashTileAssignLayouts : Pass<"flash-tile-assign-layouts"> {
     memory. Tiles that carry a layout already keep it.
 
     Leaves: a layout on every tile. Accumulators of dots get the fragment layout
-    of m16n8k16 with all warps along the rows, so that one warp owns whole rows;
-    row statistics its slices; A operands in registers the A fragment, behind a
-    `convert_layout` where they were computed; tiles that no instruction
-    constrains 16 bytes per thread, coalesced. A row statistic that is broadcast
-    to a tile of another layout is converted.
+    of m16n8 products with all warps along the rows, so that one warp owns whole
+    rows, and where `b` has 8 bits, is not transposed and may be read by
+    `ldmatrix`, each product every other column of sixteen (bytes are transposed
+    in pairs), if the columns are a multiple of that; row statistics its slices;
+    A operands in registers the A fragment, behind a `convert_layout` where they
+    were computed; tiles that no instruction constrains 16 bytes per thread,
+    coalesced. A row statistic that is broadcast to a tile of another layout is
+    converted.
 
     Where the function's `flash_tile.schedule` has `probabilities = shared`, what
     is computed from a product on tensor cores that starts from a constant has a
