@@ -49,7 +49,7 @@ inline constexpr double kLseTolerance = 1e-3;
 
 /// Bound (b) on a row's relative error for results computed in `dtype`: 0.01
 /// bf16, 0.002 f16 and tf32, 1e-5 f32, 0.06 e4m3, 0.12 e5m2 (P has 3 and 2
-/// mantissa bits there).
+/// mantissa bits there); docs/Rationale/Tolerances.md derives them.
 double rowTolerance(DType dtype);
 
 /// Compares o [B, Hq, Sq, Dv] and lse [B, Hq, Sq] with `reference`. `dtype` is

@@ -180,6 +180,37 @@ TEST(Check, BrokenKernelsOfEveryType) {
   }
 }
 
+/// docs/Rationale/Tolerances.md: what P's rounding does to a row, and how many
+/// keys may hide a lost tile from the output alone.
+TEST(Check, RowBoundsFollowFromMantissas) {
+  struct Type {
+    const char *name;
+    double unit; // of rounding
+    int64_t longest;
+  };
+  for (Type type : {Type{"e4m3", 0x1p-4, 2048}, Type{"e5m2", 0x1p-3, 1024},
+                    Type{"tf32", 0x1p-11, 2048}})
+    for (int64_t keys = 512; keys <= type.longest; keys *= 2) {
+      SCOPED_TRACE(std::string(type.name) + ", " + std::to_string(keys));
+      Fixture fixture("hq=2,sq=32,d=64,sk=" + std::to_string(keys) +
+                      ",dtype=" + type.name);
+      CheckReport clean = fixture.check();
+      ASSERT_TRUE(clean.pass);
+      EXPECT_GT(clean.maxRowRelErr, 0.25 * type.unit);
+      EXPECT_LT(clean.maxRowRelErr, 0.75 * type.unit);
+      EXPECT_GT(clean.rowTolerance, 0.95 * type.unit);
+      EXPECT_LT(clean.rowTolerance, 4.2 * type.unit);
+      const StridedArray lse = fixture.arrays.lse;
+      fixture.fillWithMask([](int64_t, int64_t, int64_t, int64_t k0,
+                              std::span<uint8_t> live) {
+        for (size_t i = 0; i < live.size(); ++i)
+          live[i] = (k0 + int64_t(i)) / 32 != 3;
+      });
+      fixture.arrays.lse = lse;
+      expectFailure(fixture.check(), "row bound");
+    }
+}
+
 /// Broken kernels, each off only in o or only in lse.
 TEST(Check, BrokenKernels) {
   const std::string causal = "hq=2,sq=512,sk=512,d=64,mask=causal,dtype=";
