@@ -15,7 +15,7 @@ from region_programs import CASES
 
 MODES = ["eager", "lazy", "random"]
 EVERY_MODE = ["bias", "relative-documents", "guarded-documents", "earlier-documents", "empty-row-block", "none-kept"]
-STRIDES = ["contiguous", "padded", "transposed", "unaligned", "innermost", "align4", "align8"]
+STRIDES = ["contiguous", "padded", "transposed", "unaligned", "innermost", "align4", "align8", "huge"]
 
 
 def types(level):
