@@ -201,11 +201,11 @@ TEST(Check, RowBoundsFollowFromMantissas) {
       EXPECT_GT(clean.rowTolerance, 0.95 * type.unit);
       EXPECT_LT(clean.rowTolerance, 4.2 * type.unit);
       const StridedArray lse = fixture.arrays.lse;
-      fixture.fillWithMask([](int64_t, int64_t, int64_t, int64_t k0,
-                              std::span<uint8_t> live) {
-        for (size_t i = 0; i < live.size(); ++i)
-          live[i] = (k0 + int64_t(i)) / 32 != 3;
-      });
+      fixture.fillWithMask(
+          [](int64_t, int64_t, int64_t, int64_t k0, std::span<uint8_t> live) {
+            for (size_t i = 0; i < live.size(); ++i)
+              live[i] = (k0 + int64_t(i)) / 32 != 3;
+          });
       fixture.arrays.lse = lse;
       expectFailure(fixture.check(), "row bound");
     }

@@ -88,11 +88,11 @@ constexpr ScheduleEntry kTuned8[] = {
     {"sm_90", 192, 64, 64, 0, 4, 1, 1, false},
     // 135 to 183 registers.
     {"sm_90", 256, 64, 32, 128, 4, 1, 1, false},
-    // 230 registers.
+    // 232 registers.
     {"", 64, 128, 64, 0, 4, 1, 1, false},
     // 206 registers.
     {"", 96, 128, 32, 0, 4, 1, 1, false},
-    // 246 registers.
+    // 255 registers.
     {"", 128, 128, 32, 0, 4, 1, 1, false},
     // 209 registers.
     {"", 192, 64, 64, 0, 4, 1, 1, false},
