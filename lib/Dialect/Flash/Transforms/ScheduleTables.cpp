@@ -86,18 +86,18 @@ constexpr ScheduleEntry kTuned8[] = {
     {"sm_90", 128, 64, 64, 0, 4, 1, 1, false},
     // 192 to 211 registers.
     {"sm_90", 192, 64, 64, 0, 4, 1, 1, false},
-    // 135 to 183 registers.
-    {"sm_90", 256, 64, 32, 128, 4, 1, 1, false},
+    // 184 to 200 registers.
+    {"sm_90", 256, 64, 64, 128, 4, 1, 1, false},
     // 232 registers.
     {"", 64, 128, 64, 0, 4, 1, 1, false},
-    // 206 registers.
-    {"", 96, 128, 32, 0, 4, 1, 1, false},
+    // 248 registers, 255 with a window.
+    {"", 96, 128, 64, 0, 4, 1, 1, false},
     // 255 registers.
     {"", 128, 128, 32, 0, 4, 1, 1, false},
     // 209 registers.
     {"", 192, 64, 64, 0, 4, 1, 1, false},
-    // 222 registers.
-    {"", 256, 64, 32, 0, 4, 1, 1, false},
+    // 246 registers.
+    {"", 256, 64, 64, 0, 4, 1, 1, false},
 };
 
 /// Levels 5 to 8: 16 rows per warp, two stages of K and V. One table, so that
