@@ -17,9 +17,6 @@
 using namespace mlir;
 using namespace mlir::flash;
 
-/// Most live ranges, and most holes in the full one. Every hole makes two more
-/// bands of the loop.
-
 namespace {
 
 class RangeBuilder {
@@ -27,7 +24,7 @@ public:
   RangeBuilder(MaskRanges &ranges, const MaskFormula &formula, Location loc,
                MLIRContext *context)
       : ranges(ranges), formula(formula), loc(loc),
-        space(ranges.tiling, ranges.symbols.size(), formula.divisions, context),
+        space(ranges.tiling, ranges.symbols, formula.divisions, context),
         zero(getAffineConstantExpr(0, context)) {}
 
   void build();
@@ -43,6 +40,12 @@ private:
   void absorbHoles();
   bool isNeverFull() const;
   void setNeverFull();
+  /// All tiles, in place of a set that there is none for.
+  TileInterval all();
+  void note(Exactness found, Exactness &known) {
+    known = std::max(known, found);
+  }
+  void addExactnessRemarks();
   void remark(const Twine &text) {
     ranges.remarks.emplace_back(loc, ("mask: " + text).str());
   }
@@ -57,6 +60,12 @@ private:
   SmallVector<TileRow> failingUpTo, failingFrom;
   /// Failing sets with an end on either side, or with conditions.
   SmallVector<TileInterval, 0> holes;
+  /// Of the live tiles, of all others that are not full but for `holes`.
+  Exactness liveExactness = Exactness::Exact,
+            failingExactness = Exactness::Exact;
+  /// A remark tells why a set is larger than it could be.
+  bool hasReason = false;
+  bool isNeverLive = false;
 };
 
 } // namespace
@@ -98,16 +107,26 @@ TileRange RangeBuilder::range(const TileInterval &interval) const {
 // Live tiles
 //===----------------------------------------------------------------------===//
 
+TileInterval RangeBuilder::all() {
+  TileSet set = space.project(MaskConjunction(), /*inKeys=*/true);
+  set.exactness = Exactness::Superset;
+  dropDominated(space, set.lower, /*keepWeakest=*/false);
+  dropDominated(space, set.upper, /*keepWeakest=*/false);
+  dropImpliedConditions(space, set);
+  return TileInterval(set);
+}
+
 void RangeBuilder::buildLive() {
-  auto all = [&] { return space.project(MaskConjunction(), /*inKeys=*/true); };
   SmallVector<TileInterval, 0> intervals;
   for (const MaskConjunction &conjunction : formula.holds) {
     TileSet set = space.project(conjunction, /*inKeys=*/true);
     if (set.empty)
       continue;
-    if (!set.valid) {
-      remark("has numbers that are too large");
-      set = all();
+    if (!set.failure.empty()) {
+      remark(set.failure + "; no tile is known to be dead");
+      hasReason = true;
+      intervals.push_back(all());
+      continue;
     }
     dropDominated(space, set.lower, /*keepWeakest=*/false);
     dropDominated(space, set.upper, /*keepWeakest=*/false);
@@ -115,14 +134,20 @@ void RangeBuilder::buildLive() {
     intervals.emplace_back(set);
   }
   simplifyUnion(space, intervals);
-  if (intervals.size() > kMaxTileRanges)
+  for (const TileInterval &interval : intervals)
+    note(interval.exactness, liveExactness);
+  if (intervals.size() > kMaxTileRanges) {
     remark("its live tiles are " + Twine(intervals.size()) +
            " ranges, more than " + Twine(kMaxTileRanges) +
-           "; they are visited as one");
+           "; they are taken as one");
+    note(Exactness::Superset, liveExactness);
+    hasReason = true;
+  }
   ranges.liveSorted = sortIntervals(space, intervals);
   for (const TileInterval &interval : intervals)
     ranges.live.push_back(range(interval));
-  if (ranges.live.empty())
+  isNeverLive = ranges.live.empty();
+  if (isNeverLive)
     ranges.live.push_back({{}, {{{zero}}}, {}});
 }
 
@@ -144,8 +169,10 @@ void RangeBuilder::addFailing(const MaskConjunction &conjunction,
   TileSet failing = space.project(conjunction, /*inKeys=*/false, anywhere);
   if (failing.empty)
     return;
-  if (!failing.valid) {
-    remark("has numbers that are too large; no tile is full");
+  if (!failing.failure.empty()) {
+    remark(failing.failure + "; no tile is known to be full");
+    hasReason = true;
+    note(Exactness::Superset, failingExactness);
     ranges.fullHi.groups.push_back({zero});
     return;
   }
@@ -154,6 +181,11 @@ void RangeBuilder::addFailing(const MaskConjunction &conjunction,
   dropImpliedConditions(space, failing);
   const bool hasLower = !failing.lower.empty(),
              hasUpper = !failing.upper.empty();
+  // That of a hole counts where the hole remains.
+  const bool isHole = (hasLower && hasUpper) ||
+                      ((hasLower || hasUpper) && !failing.conditions.empty());
+  if (!isHole)
+    note(failing.exactness, failingExactness);
   if (!hasLower && !hasUpper) {
     // The same for every tile: full where one of the conditions does not hold.
     if (failing.conditions.empty()) {
@@ -165,7 +197,7 @@ void RangeBuilder::addFailing(const MaskConjunction &conjunction,
       group.push_back(space.expression(row, -1) - 1);
     return;
   }
-  if ((hasLower && hasUpper) || !failing.conditions.empty()) {
+  if (isHole) {
     holes.emplace_back(failing);
     return;
   }
@@ -218,8 +250,10 @@ void RangeBuilder::absorbHoles() {
             !inside && isSimple && llvm::any_of(rows, [&](const TileRow &row) {
               return meets(near, row);
             });
-        if (joins)
+        if (joins) {
           rows.push_back(far.front().front());
+          note(hole.exactness, failingExactness);
+        }
         changed = inside || joins;
         if (changed)
           break;
@@ -254,10 +288,15 @@ void RangeBuilder::buildFull() {
                          SmallVector<AffineExpr, 1>{zero}) ||
       isNeverFull())
     return setNeverFull();
-  if (holes.size() >= kMaxTileRanges)
+  for (const TileInterval &hole : holes)
+    note(hole.exactness, failingExactness);
+  if (holes.size() >= kMaxTileRanges) {
     remark("its full tiles are " + Twine(holes.size() + 1) +
            " ranges, more than " + Twine(kMaxTileRanges) +
-           "; all but the first and the last are masked element by element");
+           "; all but the first and the last are left out");
+    note(Exactness::Superset, failingExactness);
+    hasReason = true;
+  }
   // A tile is full where it lies outside of all half lines: the longest counts.
   dropDominated(space, failingUpTo, /*keepWeakest=*/true);
   dropDominated(space, failingFrom, /*keepWeakest=*/true);
@@ -270,14 +309,35 @@ void RangeBuilder::buildFull() {
     ranges.holes.push_back(range(hole));
 }
 
-void RangeBuilder::build() {
+void RangeBuilder::addExactnessRemarks() {
+  // Of no tiles nothing can be missed.
+  if (isNeverLive)
+    return;
+  ranges.exact = liveExactness != Exactness::Superset &&
+                 failingExactness != Exactness::Superset;
   auto isExact = [](const MaskConjunction &conjunction) {
     return conjunction.exact;
   };
-  ranges.exact = llvm::all_of(formula.holds, isExact) &&
-                 llvm::all_of(formula.fails, isExact);
+  if (!ranges.exact) {
+    // What the region does not say was named while it was read.
+    hasReason |= !llvm::all_of(formula.holds, isExact) ||
+                 !llvm::all_of(formula.fails, isExact);
+    if (!hasReason)
+      remark(liveExactness == Exactness::Superset
+                 ? "its live tiles are no fixed number of ranges"
+                 : "its full tiles are no fixed number of ranges");
+    return;
+  }
+  // No tile that the last key cuts is full anyway.
+  if (liveExactness == Exactness::ButLastTile)
+    remark("the tile that the last key cuts is live wherever it would be with "
+           "all of its keys");
+}
+
+void RangeBuilder::build() {
   buildLive();
   buildFull();
+  addExactnessRemarks();
   ranges.boundsKeys =
       llvm::all_of(formula.holds, [&](const MaskConjunction &conjunction) {
         return space.isEmptyPastKeys(conjunction);
@@ -295,7 +355,12 @@ MaskRanges mlir::flash::analyzeMask(Region &mask, const MaskTiling &tiling) {
   using Kind = MaskSymbol::Kind;
   for (Kind kind : {Kind::FirstQuery, Kind::Queries, Kind::Keys,
                     Kind::Alignment, Kind::OffsetQ, Kind::OffsetK})
-    ranges.symbols.push_back({kind, Value()});
+    ranges.symbols.push_back({kind, Value(),
+                              kind == Kind::Alignment ||
+                                      kind == Kind::OffsetQ ||
+                                      kind == Kind::OffsetK
+                                  ? MaskSymbol::kOffsetLimit
+                                  : MaskSymbol::kSizeLimit});
   MaskFormula formula = readMask(mask, ranges);
   Location loc =
       mask.empty() ? mask.getLoc() : mask.front().getTerminator()->getLoc();

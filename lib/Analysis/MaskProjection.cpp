@@ -22,6 +22,12 @@ using presburger::VarKind;
 static constexpr unsigned kMaxRows = 96;
 static constexpr unsigned kMaxQuotients = 12;
 
+/// Most pairs of bounds that are looked at to tell whether an integer lies
+/// between them.
+static constexpr uint64_t kMaxPairs = 64;
+/// Bounds are evaluated in 64 bits, with some of them added up.
+static constexpr double kMaxMagnitude = 0x1p61;
+
 static std::optional<int64_t> narrow(const DynamicAPInt &value) {
   if (abs(value) > DynamicAPInt(int64_t(1) << 60))
     return std::nullopt;
@@ -164,6 +170,23 @@ bool MaskProjection::isEmptyPastKeys(const MaskConjunction &conjunction) const {
 // Projection
 //===----------------------------------------------------------------------===//
 
+double MaskProjection::magnitude(const TileRow &row) const {
+  double result = std::abs(double(row.constant));
+  for (auto [number, factor] : llvm::enumerate(row.symbols)) {
+    if (factor == 0)
+      continue;
+    double limit;
+    if (number < numSymbols) {
+      limit = symbols[number].limit;
+    } else {
+      const Quotient &item = quotients[number - numSymbols];
+      limit = magnitude(item.numerator) / item.divisor + 1;
+    }
+    result += std::abs(double(factor)) * limit;
+  }
+  return result;
+}
+
 /// The number of the symbol that is `numerator` floordiv `divisor`.
 std::optional<unsigned> MaskProjection::quotient(const TileRow &numerator,
                                                  int64_t divisor) {
@@ -222,6 +245,8 @@ void MaskProjection::roundBounds(IntegerPolyhedron &set, unsigned tile) {
     if (llvm::all_of(numerator.symbols,
                      [&](int64_t value) { return value % divisor == 0; }))
       continue; // The library rounds the constant.
+    if (magnitude(numerator) > kMaxMagnitude)
+      continue;
     std::optional<unsigned> number = quotient(numerator, divisor);
     if (!number)
       continue;
@@ -236,42 +261,118 @@ void MaskProjection::roundBounds(IntegerPolyhedron &set, unsigned tile) {
   }
 }
 
+/// True where every point of `set` has an integer in place of its `dim`, which
+/// no equality holds: the bounds a * x >= f and b * x <= g leave one between
+/// them where a * g - b * f >= (a - 1) * (b - 1), for each pair of them (the
+/// "dark shadow" of the Omega test).
+bool MaskProjection::alwaysHasInteger(const IntegerPolyhedron &set,
+                                      unsigned dim) const {
+  SmallVector<unsigned> lower, upper;
+  for (unsigned i = 0; i < set.getNumInequalities(); ++i) {
+    DynamicAPInt factor = set.atIneq(i, dim);
+    if (factor > 1)
+      lower.push_back(i);
+    else if (factor < -1)
+      upper.push_back(i);
+  }
+  if (uint64_t(lower.size()) * upper.size() > kMaxPairs)
+    return false;
+  for (unsigned low : lower)
+    for (unsigned high : upper) {
+      DynamicAPInt a = set.atIneq(low, dim), b = -set.atIneq(high, dim);
+      SmallVector<DynamicAPInt> narrow;
+      for (unsigned column = 0; column < set.getNumCols(); ++column)
+        narrow.push_back(-a * set.atIneq(high, column) -
+                         b * set.atIneq(low, column));
+      narrow.back() += (a - 1) * (b - 1) - 1;
+      IntegerPolyhedron gap = set;
+      gap.addInequality(narrow);
+      if (!isEmptyInContext(std::move(gap)))
+        return false;
+    }
+  return true;
+}
+
+/// Of a dimension that no row has with a coefficient of 1.
+Exactness MaskProjection::getExactness(const IntegerPolyhedron &set,
+                                       unsigned dim, unsigned tile) const {
+  for (unsigned i = 0; i < set.getNumEqualities(); ++i)
+    if (set.atEq(i, dim) != 0)
+      return Exactness::Superset;
+  if (alwaysHasInteger(set, dim))
+    return Exactness::Exact;
+  // All tiles but that which reaches past the last key.
+  IntegerPolyhedron whole = set;
+  SmallVector<int64_t> row(set.getNumCols(), 0);
+  AffineForm keys = keysForm(tiling);
+  row[tile] = -tiling.tileK;
+  for (auto [index, factor] : llvm::enumerate(keys.symbols))
+    row[set.getNumDimVars() + index] = factor;
+  row.back() = keys.constant - tiling.tileK;
+  whole.addInequality(row);
+  return alwaysHasInteger(whole, dim) ? Exactness::ButLastTile
+                                      : Exactness::Superset;
+}
+
+std::pair<unsigned, Exactness>
+MaskProjection::chooseDim(const IntegerPolyhedron &set, unsigned tile) const {
+  // Variables whose rows have coefficients of 1 (or are in an equality) are
+  // eliminated exactly; among those, that which makes the fewest rows.
+  SmallVector<std::pair<uint64_t, unsigned>> others;
+  std::optional<unsigned> best;
+  uint64_t bestCost = std::numeric_limits<uint64_t>::max();
+  for (unsigned dim = 0; dim < set.getNumDimVars(); ++dim) {
+    if (dim == tile)
+      continue;
+    uint64_t lower = 0, upper = 0;
+    bool unitLower = true, unitUpper = true;
+    for (unsigned i = 0; i < set.getNumInequalities(); ++i) {
+      DynamicAPInt value = set.atIneq(i, dim);
+      if (value > 0) {
+        ++lower;
+        unitLower &= value == 1;
+      } else if (value < 0) {
+        ++upper;
+        unitUpper &= value == -1;
+      }
+    }
+    bool unitEquality = false, otherEquality = false;
+    for (unsigned i = 0; i < set.getNumEqualities(); ++i) {
+      DynamicAPInt factor = abs(set.atEq(i, dim));
+      unitEquality |= factor == 1;
+      otherEquality |= factor > 1;
+    }
+    uint64_t cost = unitEquality ? 0 : lower * upper;
+    if (!unitEquality && (otherEquality || !(unitLower || unitUpper))) {
+      others.push_back({cost, dim});
+    } else if (cost < bestCost) {
+      bestCost = cost;
+      best = dim;
+    }
+  }
+  if (best)
+    return {*best, Exactness::Exact};
+  llvm::sort(others);
+  std::pair<unsigned, Exactness> result(others.front().second,
+                                        Exactness::Superset);
+  for (auto [cost, dim] : others) {
+    Exactness exactness = getExactness(set, dim, tile);
+    if (exactness < result.second)
+      result = {dim, exactness};
+    if (exactness == Exactness::Exact)
+      break;
+  }
+  return result;
+}
+
 void MaskProjection::eliminate(IntegerPolyhedron &set, unsigned tile,
                                TileSet &result) {
   while (set.getNumDimVars() > 1) {
     roundBounds(set, tile);
-    // Variables whose rows have coefficients of 1 (or are in an equality) are
-    // eliminated exactly; among those, that which makes the fewest rows.
-    std::optional<unsigned> best;
-    uint64_t bestCost = std::numeric_limits<uint64_t>::max();
-    for (unsigned dim = 0; dim < set.getNumDimVars(); ++dim) {
-      if (dim == tile)
-        continue;
-      uint64_t lower = 0, upper = 0;
-      bool unitLower = true, unitUpper = true;
-      for (unsigned i = 0; i < set.getNumInequalities(); ++i) {
-        DynamicAPInt value = set.atIneq(i, dim);
-        if (value > 0) {
-          ++lower;
-          unitLower &= value == 1;
-        } else if (value < 0) {
-          ++upper;
-          unitUpper &= value == -1;
-        }
-      }
-      uint64_t cost = lower * upper;
-      if (!unitLower && !unitUpper)
-        cost += uint64_t(1) << 32;
-      for (unsigned i = 0; i < set.getNumEqualities(); ++i)
-        if (abs(set.atEq(i, dim)) == 1)
-          cost = 0;
-      if (cost < bestCost) {
-        bestCost = cost;
-        best = dim;
-      }
-    }
-    set.projectOut(*best);
-    if (*best < tile)
+    auto [dim, lost] = chooseDim(set, tile);
+    result.exactness = std::max(result.exactness, lost);
+    set.projectOut(dim);
+    if (dim < tile)
       --tile;
     set.removeTrivialRedundancy();
     if (set.getNumInequalities() > 24) {
@@ -282,9 +383,11 @@ void MaskProjection::eliminate(IntegerPolyhedron &set, unsigned tile,
         return;
       set.removeRedundantInequalities();
     }
-    result.valid = set.getNumInequalities() <= kMaxRows;
-    if (!result.valid)
+    if (set.getNumInequalities() > kMaxRows) {
+      result.failure = "needs more than " + std::to_string(kMaxRows) +
+                       " inequalities between two steps of the projection";
       return;
+    }
   }
 }
 
@@ -300,14 +403,17 @@ TileSet MaskProjection::project(const MaskConjunction &conjunction, bool inKeys,
     result.empty = true;
     return result;
   }
+  if (!conjunction.exact)
+    result.exactness = Exactness::Superset;
   eliminate(set, kTile, result);
-  if (!result.valid || result.empty)
+  if (!result.failure.empty() || result.empty)
     return result;
+  bool fits = true;
   auto take = [&](ArrayRef<DynamicAPInt> values, int64_t sign) {
     TileRow row;
     for (auto [index, value] : llvm::enumerate(values)) {
       std::optional<int64_t> number = narrow(value);
-      result.valid &= number.has_value();
+      fits &= number.has_value();
       int64_t signedNumber = sign * number.value_or(0);
       if (index == 0)
         row.tile = signedNumber;
@@ -316,6 +422,7 @@ TileSet MaskProjection::project(const MaskConjunction &conjunction, bool inKeys,
       else
         row.symbols.push_back(signedNumber);
     }
+    fits &= magnitude(row) < kMaxMagnitude;
     (row.tile > 0   ? result.lower
      : row.tile < 0 ? result.upper
                     : result.conditions)
@@ -343,6 +450,8 @@ TileSet MaskProjection::project(const MaskConjunction &conjunction, bool inKeys,
     return row.constant < 0 &&
            llvm::all_of(row.symbols, [](int64_t value) { return value == 0; });
   });
+  if (!fits)
+    result.failure = "has numbers that are too large";
   return result;
 }
 

@@ -25,6 +25,8 @@
 
 #include "mlir/Analysis/Presburger/IntegerRelation.h"
 
+#include <string>
+
 namespace mlir::flash {
 
 /// tile * T + symbols + constant >= 0. Absent symbols are 0.
@@ -39,21 +41,33 @@ struct TileRow {
   }
 };
 
+/// What a projection onto tiles leaves of the integers.
+enum class Exactness {
+  /// Every tile has an element.
+  Exact,
+  /// Every tile but that which sk cuts.
+  ButLastTile,
+  /// Some tile may have none.
+  Superset
+};
+
 /// A projected polyhedron, taken apart.
 struct TileSet {
   bool empty = false;
-  /// False where a number does not fit 64 bits or the rows are too many.
-  bool valid = true;
+  /// Why there is no set: a number that does not fit 64 bits, too many rows.
+  /// Empty where there is one.
+  std::string failure;
+  Exactness exactness = Exactness::Exact;
   /// Rows with a positive (negative, zero) coefficient of the tile.
   SmallVector<TileRow> lower, upper, conditions;
 };
 
 class MaskProjection {
 public:
-  MaskProjection(const MaskTiling &tiling, unsigned numSymbols,
+  MaskProjection(const MaskTiling &tiling, ArrayRef<MaskSymbol> symbols,
                  ArrayRef<FloorDivision> divisions, MLIRContext *context)
-      : tiling(tiling), numSymbols(numSymbols), divisions(divisions),
-        context(context) {}
+      : tiling(tiling), symbols(symbols), numSymbols(symbols.size()),
+        divisions(divisions), context(context) {}
 
   /// The tiles with an element that `conjunction` allows. With `inKeys`, keys
   /// outside of [0, sk) are no elements. Where no tile in [0, ceildiv(sk,
@@ -95,9 +109,17 @@ private:
   void addContext(IntegerPolyhedron &set, unsigned numDims) const;
   bool isEmptyInContext(IntegerPolyhedron set) const;
   /// Makes `set` a set over the tile, which is its dimension `tile`, alone.
-  /// `result` is no longer valid where the rows get too many, and empty where
-  /// that is seen on the way; then `set` is only begun.
+  /// `result` fails where the rows get too many, and is empty where that is
+  /// seen on the way; then `set` is only begun.
   void eliminate(IntegerPolyhedron &set, unsigned tile, TileSet &result);
+  /// A dimension to eliminate, and what is lost with it.
+  std::pair<unsigned, Exactness> chooseDim(const IntegerPolyhedron &set,
+                                           unsigned tile) const;
+  Exactness getExactness(const IntegerPolyhedron &set, unsigned dim,
+                         unsigned tile) const;
+  bool alwaysHasInteger(const IntegerPolyhedron &set, unsigned dim) const;
+  /// Bound of the magnitude of the row without the tile.
+  double magnitude(const TileRow &row) const;
   void roundBounds(IntegerPolyhedron &set, unsigned tile);
   std::optional<unsigned> quotient(const TileRow &numerator, int64_t divisor);
   AffineExpr symbol(unsigned number) const;
@@ -105,6 +127,7 @@ private:
   enum Dim : unsigned { kQ, kK, kTile, kFirstDivision };
 
   const MaskTiling &tiling;
+  ArrayRef<MaskSymbol> symbols;
   unsigned numSymbols;
   ArrayRef<FloorDivision> divisions;
   MLIRContext *context;

@@ -45,6 +45,8 @@ private:
                  : fold<arith::MinSIOp>(lhs, rhs);
   }
   Value expression(AffineExpr expr);
+  /// The symbol, cut off at its limit.
+  Value limited(const MaskSymbol &name);
   /// The bound, or a null value where there is none.
   Value bound(const TileBound &bound, bool isLower);
   /// An i1, or null where always true.
@@ -73,13 +75,21 @@ private:
 
 } // namespace
 
+Value Materializer::limited(const MaskSymbol &name) {
+  Value value = symbol(name);
+  if (name.limit <= MaskSymbol::kSizeLimit)
+    return value;
+  value = fold<arith::MaxSIOp>(value, constant(-name.limit));
+  return fold<arith::MinSIOp>(value, constant(name.limit));
+}
+
 Value Materializer::expression(AffineExpr expr) {
   if (auto literal = dyn_cast<AffineConstantExpr>(expr))
     return constant(literal.getValue());
   if (auto name = dyn_cast<AffineSymbolExpr>(expr)) {
     Value &value = symbolValues[name.getPosition()];
     if (!value)
-      value = symbol(ranges.symbols[name.getPosition()]);
+      value = limited(ranges.symbols[name.getPosition()]);
     return value;
   }
   auto binary = cast<AffineBinaryOpExpr>(expr);

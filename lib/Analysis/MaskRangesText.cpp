@@ -108,6 +108,8 @@ static void printCondition(raw_ostream &os, const MaskRanges &ranges,
                            const TileCondition &condition) {
   for (auto [index, group] : llvm::enumerate(condition.groups)) {
     os << (index ? " and " : " if ");
+    bool nested = group.size() > 1 && condition.groups.size() > 1;
+    os << (nested ? "(" : "");
     llvm::interleave(
         group, os,
         [&](AffineExpr expr) {
@@ -115,6 +117,7 @@ static void printCondition(raw_ostream &os, const MaskRanges &ranges,
           os << " >= 0";
         },
         " or ");
+    os << (nested ? ")" : "");
   }
 }
 

@@ -12,7 +12,8 @@ using namespace mlir::flash;
 using Groups = TileInterval::Groups;
 
 TileInterval::TileInterval(const TileSet &set)
-    : conditions(set.conditions.begin(), set.conditions.end()) {
+    : conditions(set.conditions.begin(), set.conditions.end()),
+      exactness(set.exactness) {
   for (const TileRow &row : set.lower)
     lower.push_back({row});
   for (const TileRow &row : set.upper)
@@ -161,7 +162,10 @@ void mlir::flash::simplifyUnion(const MaskProjection &space,
   for (unsigned i = 0; i < intervals.size();) {
     bool redundant = false;
     for (unsigned j = 0; j < intervals.size() && !redundant; ++j)
-      redundant = i != j && contains(space, intervals[j], intervals[i]);
+      redundant = i != j && contains(space, intervals[j], intervals[i]) &&
+                  // Of two equal ones the more exact one stays.
+                  (intervals[j].exactness <= intervals[i].exactness ||
+                   !contains(space, intervals[i], intervals[j]));
     if (redundant)
       intervals.erase(intervals.begin() + i);
     else
@@ -172,6 +176,8 @@ void mlir::flash::simplifyUnion(const MaskProjection &space,
     for (unsigned i = 0; i < intervals.size(); ++i)
       for (unsigned j = i + 1; j < intervals.size();)
         if (merge(space, intervals[i], intervals[j])) {
+          intervals[i].exactness =
+              std::max(intervals[i].exactness, intervals[j].exactness);
           intervals.erase(intervals.begin() + j);
           changed = true;
         } else {

@@ -28,6 +28,8 @@ struct TileInterval {
   using Groups = SmallVector<SmallVector<TileRow, 1>, 0>;
   Groups lower, upper;
   SmallVector<TileRow, 0> conditions;
+  /// Of the sets that it was made of, the least exact.
+  Exactness exactness;
 
   explicit TileInterval(const TileSet &set);
 };

@@ -73,7 +73,7 @@ func.func @not_affine(%q: !t, %k: !t, %o: !t) {
     mask {
     ^bb0(%b: index, %h: index, %i: index, %j: index):
       %c4 = arith.constant 4 : index
-      // expected-remark @below {{mask: 'arith.muli' is not affine in q and k; its tiles are masked element by element}}
+      // expected-remark @below {{mask: 'arith.muli' is not affine in q and k; left out of the ranges of tiles}}
       %p = arith.muli %i, %j : index
       %x = arith.cmpi slt, %p, %c4 : index
       %y = arith.cmpi sle, %j, %i : index

@@ -48,6 +48,8 @@
 
 namespace mlir::flash {
 
+class AttentionOp;
+
 /// The problem and the tiles that a mask is analysed for. Sizes are in rows of
 /// Q and of K; an absent one is known at run time only.
 struct MaskTiling {
@@ -65,6 +67,10 @@ struct MaskTiling {
   bool offsetK = false;
 };
 
+/// The problem of `op`, with the tiles of its schedule or, without one, those
+/// given.
+MaskTiling getMaskTiling(AttentionOp op, int64_t tileQ = 0, int64_t tileK = 0);
+
 /// What a symbol of the resulting expressions stands for.
 struct MaskSymbol {
   enum class Kind {
@@ -76,8 +82,18 @@ struct MaskSymbol {
     OffsetK,
     Region ///< `value`, defined in the region and uniform over q and k
   };
+  /// Limits: sizes of a problem and 32-bit integers; the alignment and the
+  /// offsets, where they are operands; any other number.
+  static constexpr int64_t kSizeLimit = int64_t(1) << 31;
+  static constexpr int64_t kOffsetLimit = int64_t(1) << 40;
+  static constexpr int64_t kNumberLimit = int64_t(1) << 46;
+
   Kind kind;
   Value value;
+  /// Above kSizeLimit: where the magnitude is larger, the bounds are computed
+  /// with the limit in its place. The largest integer, say, as a window that
+  /// hides nothing would overflow in them.
+  int64_t limit = kSizeLimit;
 };
 
 /// A bound of a range of tiles, over the symbols of MaskRanges. Lower bounds
@@ -112,7 +128,9 @@ struct MaskRanges {
   SmallVector<TileRange, 0> holes;
   /// The lower bounds of `live` (`holes`) ascend for all values of the symbols.
   bool liveSorted = true, holesSorted = true;
-  /// The bounds above are complete: nothing of the mask was left out.
+  /// The live tiles are those that hold an element which the mask keeps, and
+  /// the full ones those that it keeps all of. Else there may be more of the
+  /// one and fewer of the other, for a reason that `remarks` names.
   bool exact = true;
   /// No query tile has a full tile, whatever the sizes are (windows narrower
   /// than a tile, a conjunct that is not affine).
@@ -120,7 +138,8 @@ struct MaskRanges {
   /// The mask alone hides every key past sk from the rows below sq, so that no
   /// comparison with sk is needed (causal with alignment sk - sq).
   bool boundsKeys = false;
-  /// What was left out, and why.
+  /// What was left out, and why. There may be one although `exact`: of masks
+  /// with a period, the tile that sk cuts may be dead and yet live here.
   SmallVector<std::pair<Location, std::string>> remarks;
 
   /// True where later query tiles see more key tiles (plain causal), so that
@@ -133,13 +152,15 @@ struct MaskRanges {
 /// Analyses `mask`, a region with the arguments (b, h, q, k, captures...) that
 /// ends in a terminator with one i1 operand; an empty region masks nothing.
 ///
-/// Affine are, on index and i64: arith.addi, subi, muli by a constant,
-/// floordivsi, ceildivsi, divsi and remsi by a positive constant (divui,
-/// ceildivui and remui of what is never negative), minsi, maxsi, select,
-/// constants and casts between index and i64; every comparison of these; and on
-/// i1 andi, ori, xori, select, cmpi eq and ne. Symbols are all index and i64
-/// values that depend on neither q nor k. What is not affine may be true or
-/// false; a remark names the op. Index arithmetic is taken not to wrap.
+/// Affine are, on integers of up to 64 bits: arith.addi, subi, muli and shli by
+/// a constant, floordivsi, ceildivsi, divsi, remsi and shrsi by a positive
+/// constant (divui, ceildivui, remui and shrui of what is never negative), andi
+/// with 2^n - 1, minsi, maxsi, minui and maxui, select, constants and casts;
+/// every comparison of these; and on i1 andi, ori, xori, select and cmpi.
+/// Symbols are all integers that depend on neither q nor k. Index arithmetic is
+/// taken not to wrap; that of narrower integers is affine where the sizes,
+/// which are below 2^31, prove it. What is not affine may be true or false; a
+/// remark names the op.
 MaskRanges analyzeMask(Region &mask, const MaskTiling &tiling);
 
 /// Ranges of tiles as values of type index, half open. All live ranges ascend

@@ -37,19 +37,6 @@ static std::optional<int64_t> staticSize(ShapedType type, int64_t dim) {
   return type.getDimSize(dim);
 }
 
-MaskTiling mlir::flash::getMaskTiling(AttentionOp op) {
-  MaskTiling tiling;
-  tiling.tileQ = op.getScheduleAttr().getTileQ();
-  tiling.tileK = op.getScheduleAttr().getTileK();
-  tiling.queries = staticSize(op.getQueryType(), 2);
-  tiling.keys = staticSize(op.getKeyType(), 2);
-  tiling.alignment = op.getStaticAlignment();
-  tiling.ownAlignment = static_cast<bool>(op.getAlignment());
-  tiling.offsetQ = static_cast<bool>(op.getOffsetQ());
-  tiling.offsetK = static_cast<bool>(op.getOffsetK());
-  return tiling;
-}
-
 void KernelFrame::build(bool longestFirst, int64_t slices) {
   zero = index(0);
   Value block = gpu::BlockIdOp::create(b, gpu::Dimension::x);

@@ -24,9 +24,6 @@
 
 namespace mlir::flash {
 
-/// The problem of `op` and the tiles of its schedule, for the mask analysis.
-MaskTiling getMaskTiling(AttentionOp op);
-
 /// Moves reads of captures that are the same in every iteration in front of
 /// `loop`, such as those that depend on the query alone, with what computes
 /// their indices. They touch what exists only, so it does no harm where no

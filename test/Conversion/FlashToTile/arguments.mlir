@@ -39,12 +39,15 @@ func.func @reordered(%unused: index, %l: !l, %v: !t, %o: !o, %k: !t, %q: !t) {
 // CHECK-DAG:     %[[REACHI:.*]] = arith.index_cast %[[REACH]] : i64 to index
 // CHECK-DAG:     %[[STARTI:.*]] = arith.index_cast %[[START]] : i64 to index
 // CHECK-DAG:     %[[OFFSET:.*]] = arith.muli %[[STARTI]], %{{.*}} : index
-// CHECK:         %[[ABSOLUTE:.*]] = arith.addi %{{.*}}, %[[OFFSET]] : index
-// CHECK:         %[[FIRST:.*]] = arith.subi %[[ABSOLUTE]], %[[REACHI]] : index
+// The bounds of the tiles are computed with either number cut off.
+// CHECK:         arith.maxsi %[[OFFSET]], %c-1099511627776 : index
+// CHECK:         arith.maxsi %[[REACHI]], %c-70368744177664 : index
 // CHECK:         scf.for
 // CHECK:           flash_tile.splat %[[BIAS]] : f32 -> tensor<64x32xf32>
 // CHECK:           scf.if
 // CHECK:           } else {
+// CHECK:             %[[ABSOLUTE:.*]] = arith.addi %{{.*}}, %[[OFFSET]] : index
+// CHECK:             %[[FIRST:.*]] = arith.subi %[[ABSOLUTE]], %[[REACHI]] : index
 // CHECK:             arith.maxsi %[[FIRST]], %{{.*}} : index
 func.func @captures(%q: !t, %k: !t, %v: !t, %o: !t, %bias: f32, %reach: index, %start: index) {
   %c16 = arith.constant 16 : index

@@ -45,7 +45,7 @@ func.func @documents(%q: !t, %k: !t, %v: !t, %o: !t, %docs: memref<?xi32>) {
     captures(%docs : memref<?xi32>) outs(output = %o : !t) {schedule = #s}
     mask {
     ^bb0(%b: index, %h: index, %i: index, %j: index, %c: memref<?xi32>):
-      // expected-remark @below {{mask: 'memref.load' is not affine in q and k; its tiles are masked element by element}}
+      // expected-remark @below {{mask: 'memref.load' is not affine in q and k; left out of the ranges of tiles}}
       %x = memref.load %c[%i] : memref<?xi32>
       %y = memref.load %c[%j] : memref<?xi32>
       %same = arith.cmpi eq, %x, %y : i32
@@ -73,7 +73,7 @@ func.func @per_head(%q: !t, %k: !t, %v: !t, %o: !t, %keep: memref<?x8x?x?xi1>) {
     captures(%keep : memref<?x8x?x?xi1>) outs(output = %o : !t) {schedule = #s}
     mask {
     ^bb0(%b: index, %h: index, %i: index, %j: index, %c: memref<?x8x?x?xi1>):
-      // expected-remark @below {{mask: 'memref.load' is not affine in q and k; its tiles are masked element by element}}
+      // expected-remark @below {{mask: 'memref.load' is not affine in q and k; left out of the ranges of tiles}}
       %r = memref.load %c[%b, %h, %i, %j] : memref<?x8x?x?xi1>
       // expected-remark @below {{mask: its live tiles are found at run time, by the kernel 'per_head_block_map' in front of 'per_head'}}
       flash.yield %r : i1

@@ -146,7 +146,7 @@ func.func @mask(%q: !t, %k: !t, %v: !t, %o: !t) {
     mask {
     ^bb0(%b: index, %h: index, %i: index, %j: index):
       // expected-error @below {{mask region: 'math.ctpop' has no expansion for this target: expected one of exp,}}
-      // expected-remark @below {{mask: 'math.ctpop' is not affine in q and k; its tiles are masked element by element}}
+      // expected-remark @below {{mask: 'math.ctpop' is not affine in q and k; left out of the ranges of tiles}}
       %x = math.ctpop %j : index
       %r = arith.cmpi sle, %x, %i : index
       // expected-remark @below {{mask: its live tiles are found at run time, by the kernel 'mask_block_map' in front of 'mask'}}

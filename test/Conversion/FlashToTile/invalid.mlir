@@ -269,7 +269,7 @@ func.func @foreign(%q: !t, %k: !t, %v: !t, %o: !t) {
     mask {
     ^bb0(%b: index, %h: index, %i: index, %j: index):
       // expected-error @below {{mask region: 'index.cmp' is not yet lowered to tiles (expected elementwise arith and math ops, loads of captures and scf.if)}}
-      // expected-remark @below {{mask: 'index.cmp' is not affine in q and k; its tiles are masked element by element}}
+      // expected-remark @below {{mask: 'index.cmp' is not affine in q and k; left out of the ranges of tiles}}
       %r = index.cmp slt(%b, %h)
       // expected-remark @below {{mask: its live tiles are found at run time, by the kernel 'foreign_block_map' in front of 'foreign'}}
       flash.yield %r : i1

@@ -26,7 +26,7 @@ func.func @fallback(%q: !t, %k: !t, %v: !t, %o: !t) {
       %c0 = arith.constant 0 : index
       %c2 = arith.constant 2 : index
       %step = arith.addi %h, %c2 : index
-      // expected-remark @below {{mask: 'arith.remsi' is not affine in q and k; its tiles are masked element by element}}
+      // expected-remark @below {{mask: 'arith.remsi' is not affine in q and k; left out of the ranges of tiles}}
       %rest = arith.remsi %j, %step : index
       %r = arith.cmpi ne, %rest, %c0 : index
       // expected-remark @below {{mask: its live tiles are found at run time, by the kernel 'fallback_block_map' in front of 'fallback'}}

@@ -17,28 +17,19 @@ namespace mlir::flash {
 using namespace mlir;
 using namespace mlir::flash;
 
-/// The tiling of `op` under its schedule or, without one, the tiles given.
-static MaskTiling getTiling(AttentionOp op, int64_t tileQ, int64_t tileK) {
-  MaskTiling tiling;
-  ScheduleAttr schedule = op.getScheduleAttr();
-  tiling.tileQ = schedule ? schedule.getTileQ() : tileQ;
-  tiling.tileK = schedule ? schedule.getTileK() : tileK;
-  if (!op.getQueryType().isDynamicDim(2))
-    tiling.queries = op.getQueryType().getDimSize(2);
-  if (!op.getKeyType().isDynamicDim(2))
-    tiling.keys = op.getKeyType().getDimSize(2);
-  tiling.alignment = op.getStaticAlignment();
-  tiling.ownAlignment = static_cast<bool>(op.getAlignment());
-  tiling.offsetQ = static_cast<bool>(op.getOffsetQ());
-  tiling.offsetK = static_cast<bool>(op.getOffsetK());
-  return tiling;
-}
-
 namespace {
 struct AnalyzeMaskPass : flash::impl::FlashAnalyzeMaskBase<AnalyzeMaskPass> {
   using FlashAnalyzeMaskBase::FlashAnalyzeMaskBase;
 
   void runOnOperation() override {
+    for (auto [name, tile] :
+         {std::pair("tile-q", int64_t(tileQ)), {"tile-k", int64_t(tileK)}})
+      if (tile <= 0) {
+        getOperation()->emitError()
+            << "option " << name << ": expected a positive number, got "
+            << tile;
+        return signalPassFailure();
+      }
     getOperation()->walk([&](AttentionOp op) {
       if (op.isVarlen() || op.isPaged()) {
         emitRemark(op.getLoc())
@@ -46,7 +37,7 @@ struct AnalyzeMaskPass : flash::impl::FlashAnalyzeMaskBase<AnalyzeMaskPass> {
         return;
       }
       MaskRanges ranges =
-          analyzeMask(op.getMask(), getTiling(op, tileQ, tileK));
+          analyzeMask(op.getMask(), getMaskTiling(op, tileQ, tileK));
       for (const auto &[loc, text] : ranges.remarks)
         emitRemark(loc) << text;
       emitRemark(op.getLoc()) << "tiles of " << ranges.tiling.tileQ << " x "

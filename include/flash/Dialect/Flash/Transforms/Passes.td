@@ -179,13 +179,16 @@ def FlashAnalyzeMask : Pass<"flash-analyze-mask"> {
 
     Read are comparisons of index arithmetic with floor divisions and remainders
     by constants, extrema and selects, and and, or, xor, not and select of
-    conditions. One more remark for each op of the mask that had to be left out,
-    and where the tiles would be more than four live ranges, or more than four
-    full ones. What is left out counts as true for live tiles and as false for
+    conditions. Without a further remark, the tiles are the exact ones, at every
+    size. One more remark for each op of the mask that had to be left out, where
+    the tiles would be more than four live ranges, or more than four full ones,
+    and where they are no fixed number of ranges (of masks with a period that no
+    tile spans). What is left out counts as true for live tiles and as false for
     full ones.
 
     Needs: modifiers expanded into the mask region. Leaves the IR as it is.
-    Refuses nothing; says that varlen and paged ops are not analysed.
+    Refuses a tile of less than one query or key; says that varlen and paged ops
+    are not analysed.
   }];
   let options = [
     Option<"tileQ", "tile-q", "int64_t", "128",
