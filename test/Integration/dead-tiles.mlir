@@ -19,7 +19,7 @@
 // Tiles 0, 3, 6, 9, 12 and 15 of all rows.
 // STAIRS: "mma": 6144
 // STAIRS: check {{ *}}pass
-// STAIRS-REMARK: remark: mask: its live tiles are more than 4 ranges
+// STAIRS-REMARK: remark: mask: its live tiles are 6 ranges, more than 4
 
 //--- period.mlir
 !q = tensor<1x1x256x64xbf16>

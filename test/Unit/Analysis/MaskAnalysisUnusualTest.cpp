@@ -158,7 +158,7 @@ TEST_F(MaskAnalysisTest, ManyRangesBecomeOne) {
     remarks.push_back(remark);
   EXPECT_EQ(remarks, std::vector<std::string>(
                          {"mask: 'arith.ori' makes more than 16 conjunctions; "
-                          "its tiles are masked element by element",
+                          "left out of the ranges of tiles",
                           "mask: its live tiles are 6 ranges, more than 4; "
-                          "they are visited as one"}));
+                          "they are taken as one"}));
 }

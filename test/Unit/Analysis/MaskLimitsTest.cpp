@@ -122,8 +122,7 @@ TEST_F(MaskAnalysisTest, ManyRangesAreInexact) {
   MaskRanges ranges = analyzeMask(parse(body), tiling);
   EXPECT_FALSE(ranges.exact);
   EXPECT_TRUE(llvm::any_of(ranges.remarks, [](auto &remark) {
-    return StringRef(remark.second)
-        .contains("ranges, more than 4");
+    return StringRef(remark.second).contains("ranges, more than 4");
   }));
 }
 
