@@ -185,11 +185,16 @@ static std::string listChips(bool loweredOnly) {
   return text;
 }
 
+/// What a slice of V is a multiple of: columns of 32 bytes, 16 at least.
+static int64_t getSliceUnit(AttentionOp op) {
+  return std::max(int64_t(16), 32 / elementBytes(op.getValueType()));
+}
+
 /// The widest slice of at most `most` columns that divides `columns`, as
 /// `tile_v` says it: 0 for all of them, also where none divides.
-static int64_t divideColumns(int64_t columns, int64_t most) {
-  for (int64_t slice = most / 16 * 16; slice > 0 && slice < columns;
-       slice -= 16)
+static int64_t divideColumns(int64_t columns, int64_t most, int64_t unit) {
+  for (int64_t slice = most / unit * unit; slice > 0 && slice < columns;
+       slice -= unit)
     if (columns % slice == 0)
       return slice;
   return 0;
@@ -238,6 +243,13 @@ static LogicalResult checkSchedule(AttentionOp op, ScheduleAttr schedule,
              << kDoubleBufferedLevel << "), got f32";
   if (failed(checkUnits(op, schedule, chip)))
     return failure();
+  // A slice that is all of V needs no copy that begins in the middle of a row.
+  if (schedule.getTileV() && schedule.getTileV() != op.getValueDim() &&
+      schedule.getTileV() % getSliceUnit(op))
+    return op.emitOpError()
+           << "tile_v: expected a multiple of " << getSliceUnit(op) << " for "
+           << op.getValueType().getElementType() << ", got "
+           << schedule.getTileV();
   if (schedule.getTileV() && op.getValueDim() % schedule.getTileV())
     return op.emitOpError()
            << "tile_v: expected a divisor of the value head "
@@ -405,7 +417,7 @@ mlir::flash::selectSchedule(AttentionOp op, StringRef chipName,
         overrides.queryInRegisters.value_or(keeps ? own.getQueryInRegisters()
                                                   : tiles.queryInRegisters),
         choose(overrides.tileV, ofOwn(&ScheduleAttr::getTileV),
-               divideColumns(op.getValueDim(), tiles.tileV)),
+               divideColumns(op.getValueDim(), tiles.tileV, getSliceUnit(op))),
         steps.softmax, steps.copies, steps.reduce, steps.qk, steps.pv,
         steps.probabilities, steps.ldmatrix, steps.swizzle, steps.foldScale,
         steps.deferNormalisation, steps.splitBands);
