@@ -46,6 +46,31 @@ TEST_F(MaskAnalysisTest, NarrowIntegers) {
       << ranges.remarks[0].second;
 }
 
+// Two numbers known at run time in one bound: exact where neither can be larger
+// than 32 bits, and left out where one can.
+TEST_F(MaskAnalysisTest, TwoNumbersInOneBound) {
+  Region &narrow = parse(R"(
+      %start32 = arith.index_cast %c : index to i32
+      %length32 = arith.muli %start32, %start32 : i32
+      %start = arith.index_cast %start32 : i32 to index
+      %length = arith.index_cast %length32 : i32 to index
+      %d = arith.subi %k, %start : index
+      %r = arith.cmpi slt, %d, %length : index
+  )");
+  MaskTiling tiling;
+  tiling.tileQ = tiling.tileK = 16;
+  MaskRanges known = analyzeMask(narrow, tiling);
+  EXPECT_TRUE(known.exact && known.remarks.empty()) << known.str();
+  Region &wide = parse(R"(
+      %length = arith.muli %c, %c : index
+      %d = arith.subi %k, %c : index
+      %r = arith.cmpi slt, %d, %length : index
+  )");
+  MaskRanges ranges = analyzeMask(wide, tiling);
+  EXPECT_FALSE(ranges.exact);
+  EXPECT_EQ(ranges.remarks.size(), 1u);
+}
+
 TEST_F(MaskAnalysisTest, ShiftsAndBits) {
   checkAll(R"(
       %two = arith.constant 2 : index
