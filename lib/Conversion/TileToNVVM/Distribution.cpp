@@ -1,7 +1,7 @@
 //===- Distribution.cpp - Which registers of a tile a thread holds --------===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -42,14 +42,105 @@ Distribution::Distribution(LayoutAttr layout)
         registerOffsets.push_back(coordinates);
       }
   }
-  for (unsigned bit = 0; bit < bits; ++bit) {
-    ArrayRef<int64_t> basis = bases.slice(bit * layoutRank, layoutRank);
-    bool next = basis.back() == int64_t(1) << bit &&
-                llvm::all_of(basis.drop_back(), [](int64_t c) { return !c; });
-    if (!next)
+  findContiguity();
+}
+
+void Distribution::findContiguity() {
+  ArrayRef<int64_t> bases = layout.getRegisterBases();
+  const unsigned bits = bases.size() / layoutRank;
+  unsigned leading = 0;
+  for (; leading < bits; ++leading) {
+    ArrayRef<int64_t> basis = bases.slice(leading * layoutRank, layoutRank);
+    if (basis.back() != int64_t(1) << leading ||
+        llvm::any_of(basis.drop_back(), [](int64_t c) { return c != 0; }))
       break;
-    contiguous *= 2;
   }
+  // Whatever else moves along the axis moves by whole runs.
+  const unsigned last = layoutRank - 1;
+  int64_t steps = bitsAlong(bases.drop_front(leading * layoutRank), last) |
+                  bitsAlong(layout.getLaneBases(), last) |
+                  bitsAlong(layout.getWarpBases(), last);
+  for (ArrayRef<int64_t> repeats :
+       {layout.getRepeats(), layout.getWarpRepeats()})
+    for (unsigned i = 0; i < repeats.size(); i += 1 + layoutRank)
+      if (repeats[i] > 1)
+        steps |= repeats[i + 1 + last];
+  contiguous = 1u << leading;
+  while (steps % contiguous)
+    contiguous /= 2;
+}
+
+int64_t Distribution::bitsAlong(ArrayRef<int64_t> bases, unsigned dim) const {
+  int64_t all = 0;
+  for (unsigned i = dim; i < bases.size(); i += layoutRank)
+    all |= bases[i];
+  return all;
+}
+
+bool Distribution::addsOffsets(unsigned dim) const {
+  const int64_t own = bitsAlong(layout.getRegisterBases(), dim);
+  return !(own & (bitsAlong(layout.getLaneBases(), dim) |
+                  bitsAlong(layout.getWarpBases(), dim)));
+}
+
+LogicalResult Distribution::verifyAddsOffsets(Operation *op) const {
+  for (unsigned dim = 0; dim < layoutRank; ++dim)
+    if (!addsOffsets(dim))
+      return op->emitOpError("layout: expected register vectors that share no "
+                             "bits with lane or warp vectors (only load, "
+                             "store and index XOR them), got bits ")
+             << (bitsAlong(layout.getRegisterBases(), dim) &
+                 (bitsAlong(layout.getLaneBases(), dim) |
+                  bitsAlong(layout.getWarpBases(), dim)))
+             << " of axis " << dim << " shared in " << layout;
+  return success();
+}
+
+bool Distribution::holdsOnce() const {
+  SmallVector<SmallVector<int64_t, 2>> rows;
+  if (dependentVectors(layout.getRegisterBases(), rows))
+    return false;
+  for (ArrayRef<int64_t> bases :
+       {layout.getLaneBases(), layout.getWarpBases()}) {
+    int64_t zeros = 0;
+    for (unsigned i = 0; i < bases.size(); i += layoutRank)
+      if (llvm::all_of(bases.slice(i, layoutRank),
+                       [](int64_t c) { return c == 0; }))
+        zeros |= int64_t(1) << (i / layoutRank);
+    if (dependentVectors(bases, rows) != zeros)
+      return false;
+  }
+  return true;
+}
+
+int64_t Distribution::dependentVectors(
+    ArrayRef<int64_t> bases, SmallVector<SmallVector<int64_t, 2>> &rows) const {
+  int64_t mask = 0;
+  for (unsigned bit = 0; bit < bases.size() / layoutRank; ++bit) {
+    SmallVector<int64_t, 2> rest(bases.slice(bit * layoutRank, layoutRank));
+    // Of two vectors the lexicographically larger one has the first bit in
+    // which they differ.
+    for (const SmallVector<int64_t, 2> &row : rows) {
+      SmallVector<int64_t, 2> less = rest;
+      for (unsigned d = 0; d < layoutRank; ++d)
+        less[d] ^= row[d];
+      if (less < rest)
+        rest = less;
+    }
+    if (llvm::all_of(rest, [](int64_t c) { return c == 0; }))
+      mask |= int64_t(1) << bit;
+    else
+      rows.push_back(rest);
+  }
+  return mask;
+}
+
+bool Distribution::hasOwnBits() const {
+  for (unsigned dim = 0; dim < layoutRank; ++dim)
+    if (!addsOffsets(dim) || (bitsAlong(layout.getLaneBases(), dim) &
+                              bitsAlong(layout.getWarpBases(), dim)))
+      return false;
+  return true;
 }
 
 std::optional<unsigned>
@@ -82,22 +173,27 @@ Value Distribution::linearPart(OpBuilder &b, Location loc, Value bits,
   return result;
 }
 
-Value Distribution::warpOffset(OpBuilder &b, Location loc,
-                               const ThreadIds &ids, unsigned dim) const {
-  Value result =
-      linearPart(b, loc, ids.warp, layout.getWarpBases(), dim);
+Value Distribution::warpOffset(OpBuilder &b, Location loc, const ThreadIds &ids,
+                               unsigned dim) const {
+  return addI32(b, loc,
+                linearPart(b, loc, ids.warp, layout.getWarpBases(), dim),
+                warpSteps(b, loc, ids, dim));
+}
+
+Value Distribution::warpSteps(OpBuilder &b, Location loc, const ThreadIds &ids,
+                              unsigned dim) const {
+  Value result;
   // Digits of the warp number above the atom's bits, first repeat fastest.
   unsigned bits = layout.getWarpBases().size() / layoutRank;
   ArrayRef<int64_t> repeats = layout.getWarpRepeats();
   Value digits;
   for (unsigned i = 0; i < repeats.size(); i += 1 + layoutRank) {
     if (!digits)
-      digits = arith::ShRUIOp::create(b, loc, ids.warp,
-                                      i32Constant(b, loc, bits));
+      digits =
+          arith::ShRUIOp::create(b, loc, ids.warp, i32Constant(b, loc, bits));
     bool last = i + 1 + layoutRank == repeats.size();
     Value count = i32Constant(b, loc, repeats[i]);
-    Value digit =
-        last ? digits : arith::RemUIOp::create(b, loc, digits, count);
+    Value digit = last ? digits : arith::RemUIOp::create(b, loc, digits, count);
     if (!last)
       digits = arith::DivUIOp::create(b, loc, digits, count);
     if (int64_t stride = repeats[i + 1 + dim])
@@ -110,22 +206,57 @@ Value Distribution::warpOffset(OpBuilder &b, Location loc,
 
 Value Distribution::threadOffset(OpBuilder &b, Location loc,
                                  const ThreadIds &ids, unsigned dim) const {
+  if (!(bitsAlong(layout.getLaneBases(), dim) &
+        bitsAlong(layout.getWarpBases(), dim))) {
+    Value lane = linearPart(b, loc, ids.lane, layout.getLaneBases(), dim);
+    return addI32(b, loc, lane, warpOffset(b, loc, ids, dim));
+  }
+  return addI32(b, loc, linearOffset(b, loc, ids, dim),
+                warpSteps(b, loc, ids, dim));
+}
+
+Value Distribution::linearOffset(OpBuilder &b, Location loc,
+                                 const ThreadIds &ids, unsigned dim) const {
   Value lane = linearPart(b, loc, ids.lane, layout.getLaneBases(), dim);
-  return addI32(b, loc, lane, warpOffset(b, loc, ids, dim));
+  Value warp = linearPart(b, loc, ids.warp, layout.getWarpBases(), dim);
+  if (!lane || !warp)
+    return lane ? lane : warp;
+  return arith::XOrIOp::create(b, loc, lane, warp);
+}
+
+ThreadCoordinate::ThreadCoordinate(OpBuilder &b, Location loc,
+                                   const Distribution &distribution,
+                                   const ThreadIds &ids, unsigned dim)
+    : loc(loc), distribution(&distribution), dim(dim),
+      isSum(distribution.addsOffsets(dim)) {
+  linear = isSum ? distribution.threadOffset(b, loc, ids, dim)
+                 : distribution.linearOffset(b, loc, ids, dim);
+  if (!isSum)
+    steps = distribution.warpSteps(b, loc, ids, dim);
+}
+
+Value ThreadCoordinate::at(OpBuilder &b, unsigned r) const {
+  const int64_t offset = distribution->offset(r)[dim];
+  if (isSum)
+    return addI32(b, loc, linear, offset);
+  const unsigned atom = 1u << distribution->layout.getRegisterBases().size() /
+                                  distribution->layoutRank;
+  const int64_t vector = distribution->offset(r % atom)[dim];
+  // Some lane or warp vector shares a bit, so there is a linear part.
+  Value result = linear;
+  if (vector)
+    result = arith::XOrIOp::create(b, loc, result, i32Constant(b, loc, vector));
+  return addI32(b, loc, addI32(b, loc, result, steps), offset - vector);
 }
 
 Value Distribution::isPrimaryReplica(OpBuilder &b, Location loc,
                                      const ThreadIds &ids) const {
-  auto zeroBits = [&](ArrayRef<int64_t> bases) {
-    int64_t mask = 0;
-    for (unsigned bit = 0; bit < bases.size() / layoutRank; ++bit)
-      if (llvm::all_of(bases.slice(bit * layoutRank, layoutRank),
-                       [](int64_t c) { return c == 0; }))
-        mask |= int64_t(1) << bit;
-    return mask;
-  };
-  int64_t mask = zeroBits(layout.getLaneBases()) |
-                 zeroBits(layout.getWarpBases()) * kWarpSize;
+  // Threads that differ in a vector that the ones before it make up hold the
+  // same, if maybe in other registers: the one without it stores.
+  SmallVector<SmallVector<int64_t, 2>> rows;
+  dependentVectors(layout.getRegisterBases(), rows);
+  int64_t mask = dependentVectors(layout.getLaneBases(), rows);
+  mask |= dependentVectors(layout.getWarpBases(), rows) * kWarpSize;
   Value bits;
   if (mask)
     bits = arith::AndIOp::create(b, loc, ids.thread, i32Constant(b, loc, mask));
@@ -141,8 +272,8 @@ Value Distribution::isPrimaryReplica(OpBuilder &b, Location loc,
     if (llvm::all_of(repeats.slice(i + 1, layoutRank),
                      [](int64_t c) { return c == 0; })) {
       Value digit = arith::RemUIOp::create(b, loc, digits, count);
-      bits = bits ? arith::OrIOp::create(b, loc, bits, digit).getResult()
-                  : digit;
+      bits =
+          bits ? arith::OrIOp::create(b, loc, bits, digit).getResult() : digit;
     }
     digits = arith::DivUIOp::create(b, loc, digits, count);
   }
@@ -154,8 +285,7 @@ Value Distribution::isPrimaryReplica(OpBuilder &b, Location loc,
 
 int64_t Distribution::maxCoordinate(unsigned dim) const {
   int64_t max = 0;
-  for (ArrayRef<int64_t> bases :
-       {layout.getLaneBases(), layout.getWarpBases()})
+  for (ArrayRef<int64_t> bases : {layout.getLaneBases(), layout.getWarpBases()})
     for (unsigned i = dim; i < bases.size(); i += layoutRank)
       max |= bases[i];
   ArrayRef<int64_t> repeats = layout.getWarpRepeats();
@@ -191,9 +321,8 @@ Value Distribution::partOf(OpBuilder &b, Location loc, const ThreadIds &ids,
     number = addI32(b, loc, number, digit);
     parts *= count;
   };
-  for (auto [bits, bases] :
-       {std::pair(ids.lane, layout.getLaneBases()),
-        std::pair(ids.warp, layout.getWarpBases())})
+  for (auto [bits, bases] : {std::pair(ids.lane, layout.getLaneBases()),
+                             std::pair(ids.warp, layout.getWarpBases())})
     for (unsigned bit = 0; bit < bases.size() / layoutRank; ++bit) {
       if (bases[bit * layoutRank + dim] == 0)
         continue;
@@ -263,8 +392,8 @@ LogicalResult KernelContext::addKernel(gpu::GPUFuncOp func) {
       NVVM::ThreadIdXOp::create(b, loc, b.getI32Type(), /*range=*/nullptr);
   entry.ids.lane = arith::AndIOp::create(b, loc, entry.ids.thread,
                                          i32Constant(b, loc, kWarpSize - 1));
-  entry.ids.warp = arith::ShRUIOp::create(b, loc, entry.ids.thread,
-                                          i32Constant(b, loc, 5));
+  entry.ids.warp =
+      arith::ShRUIOp::create(b, loc, entry.ids.thread, i32Constant(b, loc, 5));
 
   // One zero-length external array stands for the CTA's dynamic shared memory;
   // all buffers are offsets into it.

@@ -1,7 +1,7 @@
 //===- ElementwisePatterns.cpp - Elementwise math on registers ------------===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
@@ -89,8 +89,8 @@ struct ConstantPattern : OpConversionPattern<arith::ConstantOp> {
       scalar = rewriter.getI32IntegerAttr(packed.getSExtValue());
     }
     Value value = arith::ConstantOp::create(rewriter, op.getLoc(), scalar);
-    rewriter.replaceOpWithMultiple(
-        op, {SmallVector<Value>(types.size(), value)});
+    rewriter.replaceOpWithMultiple(op,
+                                   {SmallVector<Value>(types.size(), value)});
     return success();
   }
 };
@@ -145,17 +145,15 @@ struct TruncPattern : OpConversionPattern<arith::TruncFOp> {
       SmallVector<Value> pairs;
       for (unsigned e = r; e < r + share; e += 2)
         // The intrinsic's first operand is the high half.
-        pairs.push_back(
-            LLVM::CallIntrinsicOp::create(
-                rewriter, loc, pairType,
-                rewriter.getStringAttr(truncIntrinsic(element)),
-                ValueRange{in[e + 1], in[e]})
-                .getResult(0));
-      results.push_back(share == 2
-                            ? LLVM::BitcastOp::create(
-                                  rewriter, loc, rewriter.getI32Type(),
-                                  pairs.front())
-                            : packIntegers(rewriter, loc, pairs));
+        pairs.push_back(LLVM::CallIntrinsicOp::create(
+                            rewriter, loc, pairType,
+                            rewriter.getStringAttr(truncIntrinsic(element)),
+                            ValueRange{in[e + 1], in[e]})
+                            .getResult(0));
+      results.push_back(
+          share == 2 ? LLVM::BitcastOp::create(
+                           rewriter, loc, rewriter.getI32Type(), pairs.front())
+                     : packIntegers(rewriter, loc, pairs));
     }
     rewriter.replaceOpWithMultiple(op, {results});
     return success();
@@ -176,15 +174,14 @@ struct ExtPattern : OpConversionPattern<arith::ExtFOp> {
     Location loc = op.getLoc();
     Type element = source.getElementType();
     bool bytes = elementsPerValue(element) == 4;
-    auto pairType =
-        VectorType::get(2, bytes ? rewriter.getF16Type() : element);
+    auto pairType = VectorType::get(2, bytes ? rewriter.getF16Type() : element);
     SmallVector<Value> results;
     auto extend = [&](Value pair) {
       for (int64_t half = 0; half < 2; ++half) {
         Value one = LLVM::ExtractElementOp::create(
             rewriter, loc, pair, i32Constant(rewriter, loc, half));
-        results.push_back(arith::ExtFOp::create(rewriter, loc,
-                                                type.getElementType(), one));
+        results.push_back(
+            arith::ExtFOp::create(rewriter, loc, type.getElementType(), one));
       }
     };
     for (Value in : adaptor.getIn()) {
@@ -220,15 +217,17 @@ struct IndexPattern : OpConversionPattern<IndexOp> {
       return failure();
     Location loc = op.getLoc();
     Distribution distribution(getLayout(type));
-    Value thread = distribution.threadOffset(
-        rewriter, loc, kernels.threadIds(op), op.getAxis());
+    ThreadCoordinate coordinate(rewriter, loc, distribution,
+                                kernels.threadIds(op), op.getAxis());
     std::map<int64_t, Value> known;
     SmallVector<Value> results;
     for (unsigned r = 0; r < distribution.numRegisters(); ++r) {
-      int64_t constant = distribution.offset(r)[op.getAxis()];
-      Value &value = known[constant];
+      // Registers of one offset have one coordinate, if offsets are added.
+      Value &value =
+          known[coordinate.summand() ? distribution.offset(r)[op.getAxis()]
+                                     : int64_t(r)];
       if (!value) {
-        value = addI32(rewriter, loc, thread, constant);
+        value = coordinate.at(rewriter, r);
         if (!type.getElementType().isInteger(32))
           value = arith::ExtUIOp::create(rewriter, loc, type.getElementType(),
                                          value);
@@ -250,15 +249,16 @@ struct InRangePattern : OpConversionPattern<InRangeOp> {
     Location loc = op.getLoc();
     Value value = adaptor.getValue().front();
     Value inAny;
-    for (auto [lower, upper] : llvm::zip(adaptor.getLower(), adaptor.getUpper())) {
+    for (auto [lower, upper] :
+         llvm::zip(adaptor.getLower(), adaptor.getUpper())) {
       Value above = arith::CmpIOp::create(
           rewriter, loc, arith::CmpIPredicate::sge, value, lower.front());
       Value below = arith::CmpIOp::create(
           rewriter, loc, arith::CmpIPredicate::slt, value, upper.front());
       Value inside = arith::AndIOp::create(rewriter, loc, above, below);
-      inAny = inAny ? arith::OrIOp::create(rewriter, loc, inAny, inside)
-                          .getResult()
-                    : inside;
+      inAny =
+          inAny ? arith::OrIOp::create(rewriter, loc, inAny, inside).getResult()
+                : inside;
     }
     rewriter.replaceOp(op, inAny);
     return success();

@@ -193,6 +193,8 @@ struct FmaDotPattern : OpConversionPattern<DotOp> {
     if (op.getTransposeA())
       return op.emitOpError("operand a: expected M x K, got it transposed");
     Distribution acc(layout);
+    if (failed(acc.verifyAddsOffsets(op)))
+      return failure();
     AccumulatorGrid grid(acc);
     if (!grid.isRegular(acc) || acc.maxCoordinate(0) >= accType.getDimSize(0) ||
         acc.maxCoordinate(1) >= accType.getDimSize(1))

@@ -535,7 +535,8 @@ struct GatherElementsPattern : OpConversionPattern<GatherElementsOp> {
   LogicalResult
   matchAndRewrite(GatherElementsOp op, OneToNOpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
-    if (!getLayout(op.getType()))
+    LayoutAttr layout = getLayout(op.getType());
+    if (!layout || failed(Distribution(layout).verifyAddsOffsets(op)))
       return failure();
     Location loc = op.getLoc();
     SmallVector<Value> values =

@@ -25,15 +25,16 @@ public:
     Value origin = memory.elementPointer(b, loc, indices);
     Value step;
     for (unsigned d = 0; d < rank; ++d) {
-      threadPart.push_back(distribution.threadOffset(b, loc, ids, d));
+      coordinates.emplace_back(b, loc, distribution, ids, d);
       valid.push_back(needsCheck(d, indices[firstDim + d])
                           ? memory.validExtent(b, loc, firstDim + d,
                                                indices[firstDim + d],
                                                tile.getDimSize(d))
                           : Value());
-      if (!threadPart[d])
+      Value common = coordinates[d].summand().value_or(Value());
+      if (!common)
         continue;
-      Value term = arith::MulIOp::create(b, loc, toIndex(b, loc, threadPart[d]),
+      Value term = arith::MulIOp::create(b, loc, toIndex(b, loc, common),
                                          memory.strides[firstDim + d]);
       step = step ? arith::AddIOp::create(b, loc, step, term) : term;
     }
@@ -47,9 +48,7 @@ public:
     for (unsigned d = 0; d < tile.getRank(); ++d) {
       if (!valid[d])
         continue;
-      Value at = addI32(b, loc, threadPart[d], distribution.offset(r)[d]);
-      if (!at)
-        at = i32Constant(b, loc, 0);
+      Value at = coordinates[d].at(b, r);
       Value inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
                                            at, valid[d]);
       all = all ? arith::AndIOp::create(b, loc, all, inside) : inside;
@@ -63,6 +62,10 @@ public:
     unsigned end = r + step;
     if (tile.getRank() == 1 || valid.back())
       return end;
+    // Equal offsets are equal coordinates where they are added only.
+    for (unsigned d = 0; d + 1 < tile.getRank(); ++d)
+      if (!coordinates[d].summand())
+        return end;
     while (end < distribution.numRegisters() &&
            distribution.offset(end).drop_back() ==
                distribution.offset(r).drop_back())
@@ -96,6 +99,13 @@ public:
     Value offset;
     int64_t constant = 0;
     for (unsigned d = 0; d < tile.getRank(); ++d) {
+      if (!coordinates[d].summand()) {
+        Value term = arith::MulIOp::create(
+            b, loc, toIndex(b, loc, coordinates[d].at(b, r)),
+            memory.strides[firstDim + d]);
+        offset = offset ? arith::AddIOp::create(b, loc, offset, term) : term;
+        continue;
+      }
       int64_t at = distribution.offset(r)[d];
       if (at == 0)
         continue;
@@ -132,7 +142,8 @@ private:
   Distribution distribution;
   unsigned firstDim;
   Value base;
-  SmallVector<Value, 2> threadPart, valid;
+  SmallVector<ThreadCoordinate, 2> coordinates;
+  SmallVector<Value, 2> valid;
 };
 
 SmallVector<Value> frontValues(ArrayRef<ValueRange> ranges) {

@@ -135,6 +135,13 @@ struct ReducePattern : OpConversionPattern<ReduceOp> {
       return op.emitOpError("layout: expected one warp to own whole lines of "
                             "axis ")
              << axis << ", got warps along it";
+    if (failed(source.verifyAddsOffsets(op)))
+      return failure();
+    if (!source.holdsOnce() || !source.movesOneAxisEach())
+      return op.emitOpError("layout: expected threads to hold each element "
+                            "once, and lanes and warps to move along one axis "
+                            "each, got ")
+             << sourceLayout;
     Location loc = op.getLoc();
     SmallVector<SmallVector<Value>> groups(result.numRegisters());
     for (unsigned r = 0; r < source.numRegisters(); ++r) {
@@ -150,12 +157,10 @@ struct ReducePattern : OpConversionPattern<ReduceOp> {
     for (SmallVector<Value> &group : groups)
       results.push_back(combineAll(rewriter, loc, op.getKind(), group));
     if (scratch) {
-      if (!source.movesOneAxisEach() ||
-          source.maxCoordinate(0) >= op.getSource().getType().getDimSize(0) ||
+      if (source.maxCoordinate(0) >= op.getSource().getType().getDimSize(0) ||
           source.maxCoordinate(1) >= op.getSource().getType().getDimSize(1))
         return op.emitOpError("layout: expected every thread to hold elements "
-                              "of the tile only, and lanes and warps to move "
-                              "along one axis each (for a tree), got ")
+                              "of the tile only (for a tree), got ")
                << sourceLayout;
       SharedTree(rewriter, op, source, result, scratch, kernels.threadIds(op))
           .combineAll(results);
@@ -188,6 +193,8 @@ struct ExpandPattern : OpConversionPattern<ExpandOp> {
         isPacked(cast<RankedTensorType>(op.getType()).getElementType()))
       return failure();
     Distribution source(sourceLayout), result(resultLayout);
+    if (failed(result.verifyAddsOffsets(op)))
+      return failure();
     SmallVector<Value> results;
     for (unsigned r = 0; r < result.numRegisters(); ++r) {
       SmallVector<int64_t, 2> kept(result.offset(r));

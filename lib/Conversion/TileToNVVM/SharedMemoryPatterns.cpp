@@ -1,7 +1,7 @@
 //===- SharedMemoryPatterns.cpp - Buffers and register <-> shared ---------===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,8 +15,7 @@
 namespace mlir::flash_tile {
 namespace {
 
-template <typename Op>
-struct KernelPattern : OpConversionPattern<Op> {
+template <typename Op> struct KernelPattern : OpConversionPattern<Op> {
   KernelPattern(const TypeConverter &converter, MLIRContext *context,
                 const KernelContext &kernels)
       : OpConversionPattern<Op>(converter, context), kernels(kernels) {}
@@ -69,13 +68,11 @@ public:
       : loc(loc), type(type), view(view), base(base),
         distribution(getLayout(type)) {
     for (unsigned d = 0; d < distribution.rank(); ++d)
-      threadOffsets.push_back(distribution.threadOffset(b, loc, ids, d));
+      coordinates.emplace_back(b, loc, distribution, ids, d);
     const unsigned elementBytes = type.getElementTypeBitWidth() / 8;
     elements = std::min(distribution.contiguity(), 16 / elementBytes);
-    // Whatever else moves along the axis must keep the group's alignment, and
-    // the tile must end where a group does.
-    const int64_t steps = stepsAlongLastAxis() | type.getShape().back();
-    while (steps % elements)
+    // The tile must end where a group does.
+    while (type.getShape().back() % elements)
       elements /= 2;
   }
 
@@ -93,7 +90,7 @@ public:
       if (!reachesOut(d))
         continue;
       Value here = arith::CmpIOp::create(
-          b, loc, arith::CmpIPredicate::ult, coordinate(b, r, d),
+          b, loc, arith::CmpIPredicate::ult, coordinates[d].at(b, r),
           i32Constant(b, loc, type.getDimSize(d)));
       inside = inside ? arith::AndIOp::create(b, loc, inside, here).getResult()
                       : here;
@@ -103,48 +100,35 @@ public:
   /// The address of register `r`; with `clamped` that of an element of the tile
   /// where it lies outside.
   Value pointer(OpBuilder &b, unsigned r, bool clamped) const {
-    SmallVector<Value, 2> thread = threadOffsets;
+    SmallVector<Value, 2> thread;
     SmallVector<int64_t, 2> at(distribution.offset(r));
-    for (unsigned d = 0; clamped && d < distribution.rank(); ++d)
-      if (reachesOut(d)) {
-        const int64_t group = d + 1 == distribution.rank() ? elements : 1;
-        thread[d] = arith::MinUIOp::create(
-            b, loc, coordinate(b, r, d),
-            i32Constant(b, loc, type.getDimSize(d) - group));
-        at[d] = 0;
+    for (unsigned d = 0; d < distribution.rank(); ++d) {
+      const bool isClamped = clamped && reachesOut(d);
+      if (std::optional<Value> common = coordinates[d].summand();
+          common && !isClamped) {
+        thread.push_back(*common);
+        continue;
       }
+      Value coordinate = coordinates[d].at(b, r);
+      if (isClamped) {
+        const int64_t group = d + 1 == distribution.rank() ? elements : 1;
+        coordinate = arith::MinUIOp::create(
+            b, loc, coordinate,
+            i32Constant(b, loc, type.getDimSize(d) - group));
+      }
+      thread.push_back(coordinate);
+      at[d] = 0;
+    }
     const bool isVector = distribution.rank() == 1;
-    return advance(b, loc, base, b.getI8Type(),
-                   sharedByteOffset(b, loc, view,
-                                    isVector ? Value() : thread[0],
-                                    isVector ? 0 : at[0], thread.back(),
-                                    at.back()));
+    return advance(
+        b, loc, base, b.getI8Type(),
+        sharedByteOffset(b, loc, view, isVector ? Value() : thread[0],
+                         isVector ? 0 : at[0], thread.back(), at.back()));
   }
 
 private:
   bool reachesOut(unsigned d) const {
     return distribution.maxCoordinate(d) >= type.getDimSize(d);
-  }
-  Value coordinate(OpBuilder &b, unsigned r, unsigned d) const {
-    const int64_t at = distribution.offset(r)[d];
-    return threadOffsets[d] ? addI32(b, loc, threadOffsets[d], at)
-                            : i32Constant(b, loc, at);
-  }
-  /// The OR of all steps along the last axis but those inside a group.
-  int64_t stepsAlongLastAxis() const {
-    LayoutAttr layout = distribution.getAttr();
-    const unsigned rank = distribution.rank();
-    int64_t steps = 0;
-    for (unsigned r = 0; r < distribution.numRegisters(); r += elements)
-      steps |= distribution.offset(r).back();
-    for (ArrayRef<int64_t> bases :
-         {layout.getLaneBases(), layout.getWarpBases()})
-      for (unsigned i = rank - 1; i < bases.size(); i += rank)
-        steps |= bases[i];
-    ArrayRef<int64_t> repeats = layout.getWarpRepeats();
-    for (unsigned i = rank; i < repeats.size(); i += 1 + rank)
-      steps |= repeats[i];
-    return steps;
   }
 
   Location loc;
@@ -152,15 +136,15 @@ private:
   ViewType view;
   Value base;
   Distribution distribution;
-  SmallVector<Value, 2> threadOffsets;
+  SmallVector<ThreadCoordinate, 2> coordinates;
   unsigned elements;
 };
 
 /// Whether tiles of this type pass through shared memory: what is packed, or
-/// whole bytes up to 32 bits.
+/// whole bytes.
 bool isShareable(Type element) {
   return isPacked(element) ||
-         llvm::is_contained({8, 16, 32}, element.getIntOrFloatBitWidth());
+         llvm::is_contained({8, 16, 32, 64}, element.getIntOrFloatBitWidth());
 }
 
 /// The values of a tile that an access moves, each `word`.
@@ -194,8 +178,7 @@ struct LocalLoadPattern : KernelPattern<LocalLoadOp> {
       if (bytes < 4 && share > 1) {
         // Parts of a value, put together when all are there.
         parts.push_back(LLVM::LoadOp::create(
-            rewriter, loc, rewriter.getIntegerType(8 * bytes), pointer,
-            bytes));
+            rewriter, loc, rewriter.getIntegerType(8 * bytes), pointer, bytes));
         if (parts.size() * tile.numElements() == share) {
           results.push_back(packIntegers(rewriter, loc, parts));
           parts.clear();
@@ -217,6 +200,17 @@ struct LocalLoadPattern : KernelPattern<LocalLoadOp> {
   }
 };
 
+/// Whether all that moves a warp's fragments along the columns moves them by
+/// whole chunks of 16 bytes, which is how ldmatrix is told where they are.
+bool repeatsByChunks(LayoutAttr layout) {
+  for (ArrayRef<int64_t> entries :
+       {layout.getRepeats(), layout.getWarpRepeats()})
+    for (unsigned i = 0; i < entries.size(); i += 3)
+      if (entries[i] > 1 && entries[i + 2] % 8 != 0)
+        return false;
+  return true;
+}
+
 /// mma operand A fragments by ldmatrix.x4: four times fewer instructions than
 /// the plain loads above, so it is tried first.
 struct LocalLoadMatrixPattern : OpConversionPattern<LocalLoadOp> {
@@ -230,20 +224,21 @@ struct LocalLoadMatrixPattern : OpConversionPattern<LocalLoadOp> {
     auto type = cast<RankedTensorType>(op.getType());
     LayoutAttr layout = getLayout(type);
     if (!layout || op->hasAttr(kPlainLoadsAttrName) ||
-         elementsPerValue(type.getElementType()) != 2)
+        elementsPerValue(type.getElementType()) != 2)
       return failure();
     Distribution distribution(layout);
     static constexpr int64_t operandA[] = {0, 1, 8, 0, 0, 8};
     if (!distribution.hasMmaLanes() ||
-        layout.getRegisterBases() != ArrayRef(operandA))
+        layout.getRegisterBases() != ArrayRef(operandA) ||
+        !distribution.hasOwnBits() || distribution.warpsSplit(1) ||
+        !repeatsByChunks(layout))
       return failure();
     Location loc = op.getLoc();
     const ThreadIds &ids = kernels.threadIds(op);
     ViewType view = op.getSource().getType();
     // Lane i addresses row i mod 16 of the 16 x 16 block, chunk i / 16.
-    Value row =
-        arith::AndIOp::create(rewriter, loc, ids.lane,
-                              i32Constant(rewriter, loc, 15));
+    Value row = arith::AndIOp::create(rewriter, loc, ids.lane,
+                                      i32Constant(rewriter, loc, 15));
     row = addI32(rewriter, loc, row,
                  distribution.warpOffset(rewriter, loc, ids, 0));
     Value col = arith::ShRUIOp::create(rewriter, loc, ids.lane,
@@ -259,9 +254,9 @@ struct LocalLoadMatrixPattern : OpConversionPattern<LocalLoadOp> {
       Value pointer = advance(
           rewriter, loc, adaptor.getSource().front(), rewriter.getI8Type(),
           sharedByteOffset(rewriter, loc, view, row, at[0], col, at[1]));
-      Value loaded = NVVM::LdMatrixOp::create(
-          rewriter, loc, parts, pointer, 4, NVVM::MMALayout::row, shape,
-          NVVM::LdStMatrixEltType::B16);
+      Value loaded = NVVM::LdMatrixOp::create(rewriter, loc, parts, pointer, 4,
+                                              NVVM::MMALayout::row, shape,
+                                              NVVM::LdStMatrixEltType::B16);
       for (unsigned i = 0; i < 4; ++i)
         results.push_back(
             LLVM::ExtractValueOp::create(rewriter, loc, loaded, i));
@@ -311,12 +306,11 @@ struct LocalStorePattern : KernelPattern<LocalStoreOp> {
                                8 * bytes);
       } else if (unsigned words = tile.numElements() / perValue; words > 1) {
         stored = LLVM::PoisonOp::create(
-            rewriter, loc,
-            VectorType::get(words, stored.getType()));
+            rewriter, loc, VectorType::get(words, stored.getType()));
         for (unsigned i = 0; i < words; ++i)
-          stored = LLVM::InsertElementOp::create(
-              rewriter, loc, stored, values[r / perValue + i],
-              i32Constant(rewriter, loc, i));
+          stored = LLVM::InsertElementOp::create(rewriter, loc, stored,
+                                                 values[r / perValue + i],
+                                                 i32Constant(rewriter, loc, i));
       }
       LLVM::StoreOp::create(rewriter, loc, stored, pointer, bytes);
     }

@@ -94,8 +94,10 @@ Value advanceBytes(OpBuilder &b, Location loc, Value pointer, int64_t bytes);
 /// The tile's layout, or null.
 LayoutAttr getLayout(Type type);
 
-/// Evaluates a layout attribute: the coordinate of a register is a part that
-/// depends on the thread (emitted as arithmetic) plus a constant.
+/// Evaluates a layout attribute. Where the registers' vectors have bits of
+/// their own (addsOffsets), the coordinate of a register is a part that depends
+/// on the thread (emitted as arithmetic) plus a constant; ThreadCoordinate is
+/// what it is in any layout.
 class Distribution {
 public:
   explicit Distribution(LayoutAttr layout);
@@ -107,14 +109,25 @@ public:
   /// The register at that offset, if any.
   std::optional<unsigned> registerAt(ArrayRef<int64_t> coordinates) const;
 
-  /// The thread's part of coordinate `dim` as i32; null when it is zero.
+  /// Whether no register vector shares a bit of coordinate `dim` with a lane or
+  /// warp vector, so that XORing them is adding them.
+  bool addsOffsets(unsigned dim) const;
+  /// Whether that holds for all axes, and for lanes against warps too.
+  bool hasOwnBits() const;
+  /// One diagnostic, from `op`, unless offsets are added along all axes.
+  LogicalResult verifyAddsOffsets(Operation *op) const;
+  /// Whether no element is held twice but by lanes or warps whose vector is
+  /// zero.
+  bool holdsOnce() const;
+  /// The thread's part of coordinate `dim` as i32; null when it is zero. That
+  /// of register 0, if offsets are not added.
   Value threadOffset(OpBuilder &b, Location loc, const ThreadIds &ids,
                      unsigned dim) const;
   /// Only the warp's share of the thread's part.
   Value warpOffset(OpBuilder &b, Location loc, const ThreadIds &ids,
                    unsigned dim) const;
-  /// i1, true for the one thread among replicas that should store; null when
-  /// nothing is replicated.
+  /// i1, true for the one thread among those that hold the same elements that
+  /// should store them; null when none do.
   Value isPrimaryReplica(OpBuilder &b, Location loc,
                          const ThreadIds &ids) const;
 
@@ -123,7 +136,7 @@ public:
   int64_t maxCoordinate(unsigned dim) const;
   /// Consecutive registers that hold consecutive elements of the last axis: a
   /// power of two. Registers r, r+1, ... of an aligned group of that size are
-  /// neighbours in memory.
+  /// neighbours in memory, and the first one's coordinate is a multiple of it.
   unsigned contiguity() const { return contiguous; }
   /// Whether lanes are placed as the fragments of mma.sync place them: lane
   /// bits 0-1 along the columns in pairs, bits 2-4 along eight rows.
@@ -142,13 +155,52 @@ public:
   LayoutAttr getAttr() const { return layout; }
 
 private:
+  friend class ThreadCoordinate;
+
   Value linearPart(OpBuilder &b, Location loc, Value bits,
                    ArrayRef<int64_t> bases, unsigned dim) const;
+  /// What lane and warp vectors make of coordinate `dim`; null for zero.
+  Value linearOffset(OpBuilder &b, Location loc, const ThreadIds &ids,
+                     unsigned dim) const;
+  /// What the repeats of warps add to it; null for zero.
+  Value warpSteps(OpBuilder &b, Location loc, const ThreadIds &ids,
+                  unsigned dim) const;
+  /// Which vectors those before them, in `rows` and here, make up, as a mask;
+  /// adds the others to `rows`.
+  int64_t dependentVectors(ArrayRef<int64_t> bases,
+                           SmallVector<SmallVector<int64_t, 2>> &rows) const;
+  /// All bits that vectors set along `dim`.
+  int64_t bitsAlong(ArrayRef<int64_t> bases, unsigned dim) const;
+  void findContiguity();
 
   LayoutAttr layout;
   unsigned layoutRank;
   unsigned contiguous = 1;
   SmallVector<SmallVector<int64_t, 2>> registerOffsets;
+};
+
+/// One coordinate of a thread's registers: the register's vectors XORed with
+/// the lane's and the warp's, then the repeats added.
+class ThreadCoordinate {
+public:
+  /// Emits what all registers have in common; `distribution` must live on.
+  ThreadCoordinate(OpBuilder &b, Location loc, const Distribution &distribution,
+                   const ThreadIds &ids, unsigned dim);
+
+  /// What offsets are added to, null for zero; nullopt if they are not.
+  std::optional<Value> summand() const {
+    return isSum ? std::optional(linear) : std::nullopt;
+  }
+  /// The coordinate of register `r`, i32.
+  Value at(OpBuilder &b, unsigned r) const;
+
+private:
+  Location loc;
+  const Distribution *distribution;
+  unsigned dim;
+  bool isSum;
+  /// The part to XOR, and what comes on top; one sum if isSum.
+  Value linear, steps;
 };
 
 //===----------------------------------------------------------------------===//
@@ -198,8 +250,8 @@ public:
   TileTypeConverter();
 };
 
-/// How many of a tile's elements share one 32-bit value: 2 of 16-bit floats, 4 of
-/// 8-bit ones, else 1.
+/// How many of a tile's elements share one 32-bit value: 2 of 16-bit floats, 4
+/// of 8-bit ones, else 1.
 unsigned elementsPerValue(Type elementType);
 
 /// Whether tiles of this element type are kept as packed pairs or quadruples.
@@ -209,7 +261,8 @@ inline bool isPacked(Type elementType) {
 
 /// Puts integers of one width next to each other into an i32, the first lowest.
 Value packIntegers(OpBuilder &b, Location loc, ArrayRef<Value> parts);
-/// The integer of `bits` bits that lies `first` bits above the lowest of an i32.
+/// The integer of `bits` bits that lies `first` bits above the lowest of an
+/// i32.
 Value unpackInteger(OpBuilder &b, Location loc, Value packed, unsigned first,
                     unsigned bits);
 

@@ -1,13 +1,14 @@
 //===- TileToNVVM.cpp - flash_tile to gpu, nvvm, llvm, scf and arith ------===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
 #include "flash/Conversion/TileToNVVM.h"
 #include "TileLowering.h"
 
+#include "flash/Dialect/FlashTile/IR/Layout.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -34,14 +35,52 @@ void forbidUnrolling(gpu::GPUModuleOp module) {
   });
 }
 
+/// What a thread holds of every tile must be whole registers.
+LogicalResult verifyTiles(gpu::GPUModuleOp module) {
+  auto verify = [](Operation *op, Type type) -> LogicalResult {
+    LayoutAttr layout = getLayout(type);
+    if (!layout)
+      return success();
+    Type element = cast<RankedTensorType>(type).getElementType();
+    const bool isFloat = isa<FloatType>(element);
+    if (!element.isIndex() && !element.isInteger(1) &&
+        !((isFloat || isa<IntegerType>(element)) &&
+          llvm::is_contained({8, 16, 32, 64}, getElementBits(element))))
+      return op->emitOpError("tile element type: expected i1, index, or "
+                             "integers or floats of 8, 16, 32 or 64 bits, got ")
+             << element;
+    if (!isFloat)
+      return success();
+    const unsigned share = elementsPerValue(element);
+    const unsigned held = Distribution(layout).numRegisters();
+    if (held % share != 0)
+      return op->emitOpError("tile layout: expected a multiple of ")
+             << share << " elements per thread (" << share << " of " << element
+             << " share a register), got " << held << " in " << type;
+    return success();
+  };
+  WalkResult result = module.walk([&](Operation *op) {
+    for (Type type : op->getResultTypes())
+      if (failed(verify(op, type)))
+        return WalkResult::interrupt();
+    for (Region &region : op->getRegions())
+      for (Block &block : region)
+        for (Type type : block.getArgumentTypes())
+          if (failed(verify(op, type)))
+            return WalkResult::interrupt();
+    return WalkResult::advance();
+  });
+  return failure(result.wasInterrupted());
+}
+
 /// A kernel without buffers has no shared memory, not even an empty array.
 void eraseUnusedShared(gpu::GPUModuleOp module) {
   module.walk([](LLVM::AddressOfOp address) {
     if (address->use_empty())
       address.erase();
   });
-  for (auto global : llvm::make_early_inc_range(
-           module.getOps<LLVM::GlobalOp>()))
+  for (auto global :
+       llvm::make_early_inc_range(module.getOps<LLVM::GlobalOp>()))
     if (global.getAddrSpace() == kSharedSpace &&
         SymbolTable::symbolKnownUseEmpty(global, module))
       global.erase();
@@ -51,6 +90,8 @@ void eraseUnusedShared(gpu::GPUModuleOp module) {
 
 LogicalResult convertTileToNVVM(gpu::GPUModuleOp module) {
   MLIRContext *context = module.getContext();
+  if (failed(verifyTiles(module)))
+    return failure();
   KernelContext kernels;
   for (auto func : module.getOps<gpu::GPUFuncOp>()) {
     if (failed(lowerKernelABI(func)) || failed(kernels.addKernel(func)))
@@ -96,8 +137,7 @@ LogicalResult convertTileToNVVM(gpu::GPUModuleOp module) {
 }
 
 namespace {
-struct FlashTileToNVVMPass
-    : impl::FlashTileToNVVMBase<FlashTileToNVVMPass> {
+struct FlashTileToNVVMPass : impl::FlashTileToNVVMBase<FlashTileToNVVMPass> {
   void runOnOperation() override {
     if (failed(convertTileToNVVM(getOperation())))
       signalPassFailure();
