@@ -23,6 +23,35 @@ namespace {
 /// Emits the program of an exchange.
 class ExchangeEmitter {
 public:
+  /// Elements as the type converter keeps them, in and out.
+  SmallVector<Value> emitTile(const RegisterExchange &exchange, Type element,
+                              ValueRange source) {
+    const unsigned width = element.getIntOrFloatBitWidth();
+    if (isPacked(element) || width == 32)
+      return emit(exchange, source);
+    if (width == 64)
+      return emitHalves(exchange, element, source);
+    // Narrow integers, as many to a word as was planned; predicates as bytes.
+    const unsigned bits = std::max(8u, width),
+                   inWord = 32 / exchange.elementBits;
+    Type carried = b.getIntegerType(bits);
+    SmallVector<Value> words, results;
+    for (size_t r = 0; r < source.size(); r += inWord) {
+      SmallVector<Value> parts(source.slice(r, inWord));
+      for (Value &part : parts)
+        if (width < bits)
+          part = arith::ExtUIOp::create(b, loc, carried, part);
+      words.push_back(inWord > 1 ? packIntegers(b, loc, parts)
+                                 : arith::ExtUIOp::create(
+                                       b, loc, b.getI32Type(), parts.front())
+                                       .getResult());
+    }
+    for (Value word : emit(exchange, words))
+      for (unsigned i = 0; i < inWord; ++i)
+        results.push_back(unpackInteger(b, loc, word, i * bits, width));
+    return results;
+  }
+
   ExchangeEmitter(OpBuilder &b, Location loc, const ThreadIds &ids)
       : b(b), loc(loc), ids(ids) {}
 
@@ -37,6 +66,35 @@ public:
   }
 
 private:
+  /// Elements of 64 bits: the program for their low halves, then for the high
+  /// ones.
+  SmallVector<Value> emitHalves(const RegisterExchange &exchange, Type element,
+                                ValueRange source) {
+    Type i64 = b.getI64Type();
+    Value shift = arith::ConstantIntOp::create(b, loc, 32, 64);
+    SmallVector<Value> low, high;
+    for (Value value : source) {
+      if (value.getType() != i64)
+        value = arith::BitcastOp::create(b, loc, i64, value);
+      low.push_back(arith::TruncIOp::create(b, loc, b.getI32Type(), value));
+      high.push_back(arith::TruncIOp::create(
+          b, loc, b.getI32Type(),
+          arith::ShRUIOp::create(b, loc, value, shift)));
+    }
+    SmallVector<Value> results;
+    for (auto [lowWord, highWord] :
+         llvm::zip_equal(emit(exchange, low), emit(exchange, high))) {
+      Value value = arith::OrIOp::create(
+          b, loc, arith::ExtUIOp::create(b, loc, i64, lowWord),
+          arith::ShLIOp::create(
+              b, loc, arith::ExtUIOp::create(b, loc, i64, highWord), shift));
+      if (element != i64)
+        value = arith::BitcastOp::create(b, loc, element, value);
+      results.push_back(value);
+    }
+    return results;
+  }
+
   Value emit(const ExchangeStep &step, ArrayRef<Value> values) {
     Value lhs = values[step.lhs];
     switch (step.kind) {
@@ -127,28 +185,22 @@ struct ConvertLayoutPattern : OpConversionPattern<ConvertLayoutOp> {
     const unsigned share = elementsPerValue(type.getElementType());
     SmallVector<Value> results;
     if (op.getExchange()) {
+      Type element = type.getElementType();
+      std::optional<ElementStorage> storage = getElementStorage(element);
+      if (!storage)
+        return op.emitOpError("exchange: expected predicates or elements of 8, "
+                              "16, 32 or 64 bits, got ")
+               << element;
       std::string reason;
       std::optional<RegisterExchange> exchange = planRegisterExchange(
           *Layout::get(cast<RankedTensorType>(op.getSource().getType())),
-          *Layout::get(type), type.getShape(), 32 / share, reason);
+          *Layout::get(type), type.getShape(), *storage, reason);
       if (!exchange)
         return op.emitOpError("exchange: expected layouts that every warp can "
                               "convert by itself, got one where ")
                << reason;
-      // Integers travel alone, in the low bits of a register.
-      Type element = source.front().getType();
-      const bool isNarrow = element.getIntOrFloatBitWidth() < 32;
-      SmallVector<Value> words = llvm::to_vector(source);
-      if (isNarrow)
-        for (Value &word : words)
-          word = arith::ExtUIOp::create(rewriter, op.getLoc(),
-                                        rewriter.getI32Type(), word);
       results = ExchangeEmitter(rewriter, op.getLoc(), kernels.threadIds(op))
-                    .emit(*exchange, words);
-      if (isNarrow)
-        for (Value &result : results)
-          result =
-              arith::TruncIOp::create(rewriter, op.getLoc(), element, result);
+                    .emitTile(*exchange, element, source);
     } else if (std::optional<ArrayRef<int64_t>> permutation =
                    op.getPermutation()) {
       // Elements that share a value travel together; the solver sees to it.

@@ -210,17 +210,96 @@ gpu.module @m {
 
 // -----
 
-// Predicates have no place in shared memory.
+// Predicates have no place in shared memory: bytes stand for them.
 
 #rows = #flash_tile.layout<register = [[0, 1]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]], warp = [[8, 0]]>
 #swapped = #flash_tile.layout<register = [[0, 1]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [8, 0]], warp = [[4, 0]]>
 
+// CHECK-LABEL: gpu.func @predicates
+// CHECK: %[[BYTES:.*]] = arith.extui %{{.*}} : tensor<16x8xi1, #{{.*}}> to tensor<16x8xi8, #{{.*}}>
+// CHECK: flash_tile.local_store %[[BYTES]]
+// CHECK: %[[LOADED:.*]] = flash_tile.local_load
+// CHECK: arith.trunci %[[LOADED]] : tensor<16x8xi8, #{{.*}}> to tensor<16x8xi1, #{{.*}}>
 gpu.module @m {
   gpu.func @predicates(%t: tensor<16x8xi1, #rows>) kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
-    // expected-error@below {{conversion: expected elements of 8, 16 or 32 bits to move between threads, got 'i1'}}
+    // expected-remark@below {{register permutation: through shared memory}}
     %a = flash_tile.convert_layout %t : tensor<16x8xi1, #rows> -> tensor<16x8xi1, #swapped>
     gpu.return
   }
+}
+
+// -----
+
+// Narrow integers have a register each; exchanging them takes packing.
+
+#accumulator = #flash_tile.layout<register = [[0, 1], [8, 0], [0, 8], [0, 16]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]]>
+#operand = #flash_tile.layout<register = [[0, 1], [0, 2], [8, 0], [0, 16]], lane = [[0, 4], [0, 8], [1, 0], [2, 0], [4, 0]]>
+
+gpu.module @m {
+  gpu.func @bytes(%t: tensor<16x32xi8, #accumulator>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+    // expected-remark@below {{register permutation: exchange within each warp, 4 shuffles, 4 selects, 4 byte permutes, 24 to pack and unpack words}}
+    %a = flash_tile.convert_layout %t : tensor<16x32xi8, #accumulator> -> tensor<16x32xi8, #operand>
+    gpu.return
+  }
+}
+
+// -----
+
+#quads = #flash_tile.layout<register = [[4, 0], [8, 0], [16, 0]], lane = [[0, 1], [0, 2], [0, 4], [1, 0], [2, 0]]>
+#swapped = #flash_tile.layout<register = [[4, 0], [8, 0], [16, 0]], lane = [[0, 1], [0, 2], [0, 4], [2, 0], [1, 0]]>
+
+gpu.module @m {
+  gpu.func @four_bits(%t: tensor<32x8xf4E2M1FN, #quads>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+    // expected-error@below {{element type: expected predicates or elements of 8, 16, 32 or 64 bits, got 'f4E2M1FN'}}
+    %a = flash_tile.convert_layout %t : tensor<32x8xf4E2M1FN, #quads> -> tensor<32x8xf4E2M1FN, #swapped>
+    gpu.return
+  }
+}
+
+// -----
+
+// A tile that ends inside its last atom: what nobody needs follows the element
+// that it shares a register with.
+
+#from = #flash_tile.layout<register = [[32, 0], [256, 0], [2, 0]], lane = [[64, 0], [1, 0], [16, 0], [0, 1], [4, 0]], warp = [[8, 0], [128, 0]]>
+#to = #flash_tile.layout<register = [[32, 0], [2, 0], [256, 0]], lane = [[64, 0], [1, 0], [16, 0], [0, 1], [4, 0]], warp = [[8, 0], [128, 0]]>
+
+gpu.module @m {
+  gpu.func @ragged(%t: tensor<259x2xbf16, #from>) kernel attributes {known_block_size = array<i32: 128, 1, 1>} {
+    // expected-remark@below {{register permutation: registers renamed (0, 1, 4, 5, }}
+    %a = flash_tile.convert_layout %t : tensor<259x2xbf16, #from> -> tensor<259x2xbf16, #to>
+    gpu.return
+  }
+}
+
+// -----
+
+// A tile of 80 keys as an operand that is read 32 at a time.
+
+#accumulator = #flash_tile.layout<register = [[0, 1], [8, 0]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]], repeat = [[10, 0, 8]]>
+#operand = #flash_tile.layout<register = [[0, 1], [0, 2], [8, 0], [0, 16]], lane = [[0, 4], [0, 8], [1, 0], [2, 0], [4, 0]], repeat = [[3, 0, 32]]>
+
+gpu.module @m {
+  gpu.func @tail(%t: tensor<16x80xf8E4M3FN, #accumulator>) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {
+    // expected-remark@below {{register permutation: exchange within each warp}}
+    %a = flash_tile.convert_layout %t : tensor<16x80xf8E4M3FN, #accumulator> -> tensor<16x80xf8E4M3FN, #operand>
+    gpu.return
+  }
+}
+
+// -----
+
+// Any function will do.
+
+#a = #flash_tile.layout<lane = [[0, 1], [0, 2], [0, 4], [1, 0], [2, 0]]>
+#b = #flash_tile.layout<lane = [[0, 1], [0, 2], [0, 4], [2, 0], [1, 0]]>
+
+// CHECK-LABEL: func.func @no_kernel
+// CHECK: flash_tile.convert_layout {{.*}} {exchange}
+func.func @no_kernel(%t: tensor<4x8xf32, #a>) -> tensor<4x8xf32, #b> {
+  // expected-remark@below {{register permutation: exchange within each warp, 1 shuffles}}
+  %q = flash_tile.convert_layout %t : tensor<4x8xf32, #a> -> tensor<4x8xf32, #b>
+  return %q : tensor<4x8xf32, #b>
 }
 
 // -----

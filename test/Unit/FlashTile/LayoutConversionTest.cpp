@@ -313,7 +313,7 @@ protected:
 
 void LayoutConversionTest::check(const ConversionQuery &query) {
   const Table from(query.from), to(query.to);
-  const int64_t inWord = 32 / query.elementBits;
+  const int64_t inWord = 32 / query.storage.bits;
   const LayoutConversion conversion = solveLayoutConversion(query);
   ++taken[conversion.way];
   const Table result(conversion.result);
@@ -352,7 +352,7 @@ void LayoutConversionTest::check(const ConversionQuery &query) {
     // Random contents, several times: an element is its bits, wherever it goes.
     for (unsigned trial = 0; trial < 4; ++trial) {
       std::map<std::pair<int64_t, int64_t>, uint32_t> data;
-      const uint64_t mask = (uint64_t(1) << query.elementBits) - 1;
+      const uint64_t mask = (uint64_t(1) << query.storage.bits) - 1;
       auto bitsOf = [&](std::pair<int64_t, int64_t> element) {
         auto [it, inserted] = data.try_emplace(element, 0);
         if (inserted)
@@ -365,7 +365,7 @@ void LayoutConversionTest::check(const ConversionQuery &query) {
         for (int64_t thread = 0; thread < table.threads; ++thread)
           for (int64_t reg = 0; reg < table.registers; ++reg)
             words[reg / inWord][thread] |= bitsOf(table(reg, thread))
-                                           << reg % inWord * query.elementBits;
+                                           << reg % inWord * query.storage.bits;
         return words;
       };
       ASSERT_EQ(execute(*conversion.exchange, to.threads, words(from)),
@@ -410,15 +410,15 @@ void LayoutConversionTest::check(const ConversionQuery &query) {
 TEST_F(LayoutConversionTest, RandomPairs) {
   for (unsigned i = 0; i < 900; ++i) {
     ConversionQuery query;
-    query.elementBits = 8 << below(3);
-    const Parts parts = randomParts(query.elementBits);
+    query.storage.bits = 8 << below(3);
+    const Parts parts = randomParts(query.storage.bits);
     query.from = build(parts);
-    query.to = build(randomlyChanged(parts, query.elementBits));
+    query.to = build(randomlyChanged(parts, query.storage.bits));
     query.shape = query.from.extents();
     ASSERT_EQ(query.to.extents(), query.from.extents());
-    if (query.elementBits < 32 && below(2))
+    if (query.storage.bits < 32 && below(2))
       query.wideBits = 32;
-    const int64_t slots = 256 / query.elementBits;
+    const int64_t slots = 256 / query.storage.bits;
     if (below(2) && query.shape[1] % slots == 0)
       query.contraction = {1, slots};
     SCOPED_TRACE(i);
@@ -449,7 +449,7 @@ ConversionQuery operandQuery(bool wgmma, int64_t warps, int64_t cols,
   query.to = wgmma ? *Layout::wgmmaOperandA(rows, cols, warps, bits)
                    : *Layout::mmaOperandA(rows, cols, warps, 1, bits);
   query.shape = {rows, cols};
-  query.elementBits = bits;
+  query.storage.bits = bits;
   query.wideBits = bits < 32 ? 32 : 0;
   return query;
 }

@@ -104,7 +104,8 @@ std::vector<Conversion> conversions() {
       {"e4m3 wide rows to operand", DType::E4M3, 64, 96, 2,
        Layout::blocked({64, 96}, 1, 16, 2),
        Layout::mmaOperandA(64, 96, 2, 1, 8), false, true},
-      // Integers have a register each, and exchange them.
+      // Integers have a register each, and are packed to be exchanged where
+      // that is cheaper.
       {"mma s8 in order", DType::I8, 64, 96, 2,
        Layout::mmaAccumulator(64, 96, 2), Layout::mmaOperandA(64, 96, 2, 1, 8),
        true, false},
@@ -116,7 +117,7 @@ std::vector<Conversion> conversions() {
        Layout::mmaOperandA(64, 96, 2, 1, 8), false, true},
       {"s8 operand to wide rows below the tile", DType::I8, 40, 32, 4,
        Layout::mmaOperandA(64, 32, 4, 1, 8),
-       Layout::blocked({40, 32}, 1, 16, 4), false, true},
+       Layout::blocked({40, 32}, 1, 16, 4), true, false},
       {"s8 every other column to wide rows", DType::I8, 64, 48, 4,
        Layout::mmaAccumulator(64, 48, 4, 1, /*columnStep=*/2),
        Layout::blocked({64, 48}, 1, 16, 4), false, true},
@@ -164,6 +165,166 @@ TEST(ConvertLayout, TilesArriveAsTheyWere) {
     EXPECT_NE(shuffles, shared);
     EXPECT_EQ(shuffles, c.shuffles.value_or(shuffles));
     EXPECT_EQ(shared, c.shared.value_or(shared));
+  }
+}
+
+// Elements of every width, through every way that moves them; predicates are
+// compared with zero on this side and widened on the other.
+TEST(ConvertLayout, ElementsOfEveryWidth) {
+  Printer printer;
+  struct Way {
+    const char *name;
+    int64_t cols, warps;
+    Layout from, to;
+    bool shuffles;
+  };
+  const int64_t rows = 64;
+  // The tail of 80 columns ends in the middle of the operand's last step of 32.
+  const std::vector<Way> ways = {
+      {"accumulator to operand", 80, 4, *Layout::wgmmaAccumulator(64, 80, 4),
+       *Layout::wgmmaOperandA(64, 96, 4, 8), true},
+      {"operand to accumulator", 80, 2, *Layout::mmaOperandA(64, 96, 2, 1, 8),
+       *Layout::mmaAccumulator(64, 80, 2), true},
+      {"wide rows to operand", 96, 2, *Layout::blocked({64, 96}, 1, 16, 2),
+       *Layout::mmaOperandA(64, 96, 2, 1, 8), false},
+      {"operand to rows of another warp", 96, 2,
+       *Layout::mmaOperandA(64, 96, 2, 1, 8),
+       *Layout::blocked({64, 96}, 2, 16, 2), false},
+  };
+  for (const Way &way : ways)
+    for (DType dtype : {DType::E4M3, DType::E5M2, DType::F16, DType::BF16,
+                        DType::F32, DType::F64, DType::I8, DType::I16,
+                        DType::I32, DType::I64, DType::Bool}) {
+      const bool isPredicate = dtype == DType::Bool;
+      const DType stored = isPredicate ? DType::I8 : dtype;
+      SCOPED_TRACE(std::string(way.name) + ", " + std::string(name(dtype)));
+      const std::string shape =
+          shapeOf(rows, way.cols, Matrix::mlirName(stored));
+      const std::string held =
+          isPredicate ? shapeOf(rows, way.cols, "i1") : shape;
+      const std::string memory = printer.tile(shape, way.from);
+      const std::string from = printer.tile(held, way.from);
+      const std::string to = printer.tile(held, way.to);
+      const std::string last = printer.tile(shape, way.to);
+      Matrix in = integers(stored, rows, way.cols, 3);
+      if (isPredicate)
+        for (double &value : in.values)
+          value = value > 0;
+      Matrix out(stored, rows, way.cols);
+      std::string body = "    %t = flash_tile.load %a[%c0, %c0] : memref<" +
+                         shape + "> -> " + memory + "\n";
+      if (isPredicate)
+        body += "    %zero = arith.constant dense<0> : " + memory +
+                "\n    %p = arith.cmpi ne, %t, %zero : " + memory + "\n";
+      body += std::string("    %r = flash_tile.convert_layout ") +
+              (isPredicate ? "%p" : "%t") + " : " + from + " -> " + to + "\n";
+      if (isPredicate)
+        body += "    %w = arith.extui %r : " + to + " to " + last + "\n";
+      body += std::string("    flash_tile.store ") +
+              (isPredicate ? "%w" : "%r") + ", %b[%c0, %c0] : " + last +
+              ", memref<" + shape + ">\n";
+      KernelRun run = runKernel(kernel(way.warps, {shape, shape}, body),
+                                unsigned(32 * way.warps), 98304, {&in, &out},
+                                "sm_89", /*decide=*/true);
+      EXPECT_EQ(in.values, out.values);
+      const bool shuffles = run.ptx.find("shfl.sync.idx") != std::string::npos;
+      const bool shared = run.ptx.find("st.shared") != std::string::npos;
+      EXPECT_NE(shuffles, shared);
+      // Bytes for certain; what is wider where it is the cheaper way.
+      if (!way.shuffles || byteWidth(stored) == 1)
+        EXPECT_EQ(shuffles, way.shuffles);
+    }
+}
+
+/// A layout of two axes from its vectors.
+Layout layoutOf(ArrayRef<int64_t> registers, ArrayRef<int64_t> lanes,
+                ArrayRef<int64_t> warps = {}, ArrayRef<int64_t> repeats = {},
+                ArrayRef<int64_t> warpRepeats = {}) {
+  static MLIRContext *context = [] {
+    auto *result = new MLIRContext;
+    result->loadDialect<FlashTileDialect>();
+    return result;
+  }();
+  return Layout::fromAttr(LayoutAttr::get(context, 2, registers, lanes, warps,
+                                          repeats, warpRepeats));
+}
+
+// Vectors that share bits are XORed, wherever they are: lanes, warps and
+// registers, before repeats, alone and behind runs of registers.
+TEST(ConvertLayout, VectorsThatShareBits) {
+  Printer printer;
+  struct Case {
+    const char *name;
+    DType dtype;
+    int64_t rows, cols, warps;
+    Layout layout;
+  };
+  const std::vector<Case> cases = {
+      {"lane over register", DType::F32, 8, 8, 1,
+       layoutOf({0, 1}, {0, 3, 0, 4, 1, 0, 2, 0, 4, 0})},
+      {"register over a run", DType::F32, 16, 8, 1,
+       layoutOf({0, 1, 0, 3}, {0, 4, 1, 0, 2, 0, 4, 0, 8, 0})},
+      {"warp over lanes and registers", DType::F32, 16, 16, 2,
+       layoutOf({0, 1, 0, 2}, {0, 4, 0, 8, 1, 0, 2, 0, 4, 1}, {12, 7})},
+      {"both axes at once, runs of four", DType::F16, 16, 32, 2,
+       layoutOf({0, 1, 0, 2, 0, 4}, {1, 8, 2, 12, 4, 16, 3, 24, 9, 0}, {8, 4})},
+      {"under repeats", DType::F32, 24, 24, 1,
+       layoutOf({0, 1}, {0, 3, 0, 4, 1, 0, 2, 4, 4, 0}, {},
+                {3, 0, 8, 3, 8, 0})},
+      {"under repeats of warps", DType::BF16, 24, 16, 3,
+       layoutOf({0, 1, 1, 1}, {0, 2, 0, 4, 3, 8, 2, 0, 4, 3}, {}, {},
+                {3, 8, 0})},
+      {"steps that break the runs", DType::F32, 8, 20, 1,
+       layoutOf({0, 1, 0, 2}, {0, 0, 0, 0, 1, 0, 2, 0, 4, 0}, {}, {9, 0, 2})},
+      {"beyond the tile", DType::F32, 6, 7, 1,
+       layoutOf({0, 1}, {0, 3, 0, 4, 1, 0, 3, 0, 4, 0})},
+      {"held twice in different registers", DType::F32, 8, 8, 2,
+       layoutOf({0, 1, 0, 4}, {0, 3, 0, 1, 1, 0, 2, 0, 4, 0}, {0, 4})},
+  };
+  for (const Case &c : cases) {
+    SCOPED_TRACE(c.name);
+    ASSERT_TRUE(c.layout.covers({c.rows, c.cols}));
+    const std::string type = Matrix::mlirName(c.dtype);
+    const std::string shape = shapeOf(c.rows, c.cols, type);
+    const std::string tile = printer.tile(shape, c.layout);
+    const std::string wide =
+        printer.tile(shapeOf(c.rows, c.cols, "f32"), c.layout);
+    const std::string index =
+        printer.tile(shapeOf(c.rows, c.cols, "i32"), c.layout);
+    const std::string buffer = "!flash_tile.buffer<1x" + shape + ">";
+    const std::string view = "!flash_tile.view<" + shape + ">";
+    const std::string result = shapeOf(c.rows, c.cols, "f32");
+    Matrix in = integers(c.dtype, c.rows, c.cols, 3);
+    Matrix out(c.dtype, c.rows, c.cols), through(c.dtype, c.rows, c.cols);
+    Matrix numbers(DType::F32, c.rows, c.cols);
+    // A copy, a copy through shared memory, and the elements' numbers.
+    runKernel(
+        kernel(
+            c.warps, {shape, shape, shape, result},
+            "    %t = flash_tile.load %a[%c0, %c0] : memref<" + shape +
+                "> -> " + tile + "\n    flash_tile.store %t, %b[%c0, %c0] : " +
+                tile + ", memref<" + shape + ">\n    %m = flash_tile.alloc : " +
+                buffer + "\n    %v = flash_tile.stage %m[%c0] : " + buffer +
+                " -> " + view +
+                "\n    flash_tile.local_store %t, %v : " + tile + ", " + view +
+                "\n    gpu.barrier\n    %l = flash_tile.local_load %v : " +
+                view + " -> " + tile +
+                "\n    flash_tile.store %l, %c[%c0, %c0] : " + tile +
+                ", memref<" + shape + ">\n    %i = flash_tile.index axis 0 : " +
+                index + "\n    %j = flash_tile.index axis 1 : " + index +
+                "\n    %hundred = arith.constant dense<100> : " + index +
+                "\n    %h = arith.muli %i, %hundred : " + index +
+                "\n    %n = arith.addi %h, %j : " + index +
+                "\n    %f = arith.sitofp %n : " + index + " to " + wide +
+                "\n    flash_tile.store %f, %d[%c0, %c0] : " + wide +
+                ", memref<" + result + ">\n"),
+        unsigned(32 * c.warps), 16384, {&in, &out, &through, &numbers}, "sm_89",
+        /*decide=*/true);
+    EXPECT_EQ(in.values, out.values);
+    EXPECT_EQ(in.values, through.values);
+    for (int64_t row = 0; row < c.rows; ++row)
+      for (int64_t col = 0; col < c.cols; ++col)
+        ASSERT_EQ(numbers.at(row, col), 100 * row + col);
   }
 }
 

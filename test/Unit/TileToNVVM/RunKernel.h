@@ -49,8 +49,14 @@ struct Matrix {
       return "f8E5M2";
     case ::flash::runtime::DType::I8:
       return "i8";
+    case ::flash::runtime::DType::I16:
+      return "i16";
     case ::flash::runtime::DType::I32:
       return "i32";
+    case ::flash::runtime::DType::I64:
+      return "i64";
+    case ::flash::runtime::DType::F64:
+      return "f64";
     default:
       return "f32";
     }

@@ -183,10 +183,10 @@ private:
 
 } // namespace
 
-std::optional<OrderedContraction>
-flash_tile::findContractionOrder(const ConversionQuery &query,
-                                 function_ref<bool(ArrayRef<int64_t>)> accept,
-                                 std::string &reason) {
+std::optional<OrderedContraction> flash_tile::findContractionOrder(
+    const ConversionQuery &query,
+    function_ref<std::optional<SmallVector<int64_t>>(const Layout &)> rename,
+    std::string &reason) {
   if (!query.contraction) {
     reason = query.contractionReason;
     return std::nullopt;
@@ -202,9 +202,8 @@ flash_tile::findContractionOrder(const ConversionQuery &query,
     FailureOr<Layout> result = query.to.permuted(axis, order);
     if (failed(result))
       return false;
-    std::optional<SmallVector<int64_t>> permutation =
-        findRegisterPermutation(query.from, *result, query.shape);
-    if (!permutation || !accept(*permutation))
+    std::optional<SmallVector<int64_t>> permutation = rename(*result);
+    if (!permutation)
       return false;
     found = OrderedContraction{llvm::to_vector(order), *permutation, *result};
     return true;

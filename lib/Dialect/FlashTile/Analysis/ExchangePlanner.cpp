@@ -48,7 +48,7 @@ namespace {
 
 class Planner {
 public:
-  Planner(const Layout &from, const Layout &to, int64_t elementBits)
+  Planner(const Atom &from, const Atom &to, int64_t elementBits)
       : from(from), to(to), bytes(elementBits / 8),
         wordBits(llvm::Log2_64(32 / elementBits)) {
     plan.elementBits = elementBits;
@@ -559,7 +559,7 @@ std::optional<RegisterExchange> Planner::run(std::string &reason) {
 } // namespace
 
 std::optional<RegisterExchange>
-flash_tile::detail::planExchange(const Layout &from, const Layout &to,
+flash_tile::detail::planExchange(const Atom &from, const Atom &to,
                                  int64_t elementBits, std::string &reason) {
   return Planner(from, to, elementBits).run(reason);
 }

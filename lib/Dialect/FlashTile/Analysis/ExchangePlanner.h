@@ -105,7 +105,8 @@ struct Atom {
   SmallVector<Copy> copies;
   SmallVector<uint64_t> lanes, warps;
 
-  explicit Atom(const Layout &layout) {
+  /// With `repeats` in place of the layout's.
+  Atom(const Layout &layout, ArrayRef<Layout::Repeat> repeats) {
     Layout::Vector used(layout.getRank(), 0);
     for (ArrayRef<Layout::Vector> bases :
          {layout.getRegisterBases(), layout.getLaneBases(),
@@ -123,7 +124,7 @@ struct Atom {
     for (const Layout::Vector &basis : layout.getWarpBases())
       warps.push_back(pack(basis));
     copies.push_back({Layout::Vector(layout.getRank(), 0), 0});
-    for (const Layout::Repeat &entry : layout.getRepeats()) {
+    for (const Layout::Repeat &entry : repeats) {
       Layout::Vector stride = entry.stride;
       int64_t count = entry.count;
       // Adding a bit that nothing else sets is XORing it.
@@ -153,6 +154,9 @@ struct Atom {
     }
   }
 
+  int64_t numRegisters() const {
+    return (int64_t(1) << generators.size()) * int64_t(copies.size());
+  }
   /// The layout's register behind a number of the atom's.
   int64_t registerOf(uint64_t number) const {
     int64_t result = 0;
@@ -173,8 +177,7 @@ struct Atom {
 };
 
 /// The program that turns `from` into `to`, whose warps agree; not proved yet.
-std::optional<RegisterExchange> planExchange(const Layout &from,
-                                             const Layout &to,
+std::optional<RegisterExchange> planExchange(const Atom &from, const Atom &to,
                                              int64_t elementBits,
                                              std::string &reason);
 

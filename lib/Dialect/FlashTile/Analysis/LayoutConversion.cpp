@@ -130,13 +130,13 @@ std::string explainRename(const ConversionQuery &query) {
   return text;
 }
 
-/// Elements that share a 32-bit register stay together and in order: only then
-/// does renaming cost nothing.
-bool keepsWords(ArrayRef<int64_t> permutation, int64_t elementBits) {
-  const size_t inWord = 32 / elementBits;
+/// The `inWord` elements that share a register stay together and in order: only
+/// then does renaming cost nothing.
+bool keepsWords(ArrayRef<int64_t> permutation, int64_t inWord) {
   for (auto [r, source] : llvm::enumerate(permutation))
-    if (source - permutation[r / inWord * inWord] != int64_t(r % inWord) ||
-        (r % inWord == 0 && source % inWord != 0))
+    if (const int64_t place = int64_t(r) % inWord;
+        source - permutation[r - place] != place ||
+        (place == 0 && source % inWord != 0))
       return false;
   return true;
 }
@@ -157,7 +157,7 @@ std::string wordsWouldSplit(int64_t elementBits) {
 
 std::optional<SmallVector<int64_t>>
 flash_tile::findRegisterPermutation(const Layout &from, const Layout &to,
-                                    ArrayRef<int64_t> shape) {
+                                    ArrayRef<int64_t> shape, int64_t inWord) {
   if (from.getRank() != to.getRank() || from.numWarps() != to.numWarps())
     return std::nullopt;
   // Registers of `from` by what they hold in one thread are the candidates for
@@ -188,19 +188,43 @@ flash_tile::findRegisterPermutation(const Layout &from, const Layout &to,
           return std::nullopt;
       }
     }
+  // What nobody needs may be anything.
+  auto mayBe = [&](int64_t r, int64_t source) {
+    return source < from.numRegisters() &&
+           (!candidates[r] || llvm::is_contained(*candidates[r], source));
+  };
+  // Words first; one that cannot be taken whole is put together.
   SmallVector<int64_t> permutation;
-  for (auto [r, left] : llvm::enumerate(candidates)) {
-    // Its own register if it may be, so that the identity is found, else the
-    // next one, which keeps words together. What nobody needs may be anything.
-    const int64_t next = r == 0 ? 0 : permutation.back() + 1;
-    SmallVector<int64_t> wishes{int64_t(r), next};
-    const auto *wish = llvm::find_if(wishes, [&](int64_t source) {
-      return left ? llvm::is_contained(*left, source)
-                  : source < from.numRegisters();
-    });
-    permutation.push_back(wish != wishes.end() ? *wish
-                          : left               ? left->front()
-                                               : 0);
+  auto take = [&](int64_t count) {
+    const int64_t first = permutation.size();
+    // The same place if it may be, so that the identity is found, else the next
+    // one, else the first that will do.
+    SmallVector<int64_t> wishes{
+        first, first == 0 ? 0 : permutation.back() / count * count + count, 0};
+    for (int64_t i = 0; i < count; ++i)
+      if (candidates[first + i]) {
+        for (int64_t source : *candidates[first + i])
+          wishes.push_back(source - i);
+        break;
+      }
+    for (int64_t wish : wishes) {
+      bool fits = wish >= 0 && wish % count == 0;
+      for (int64_t i = 0; fits && i < count; ++i)
+        fits = mayBe(first + i, wish + i);
+      if (!fits)
+        continue;
+      for (int64_t i = 0; i < count; ++i)
+        permutation.push_back(wish + i);
+      return true;
+    }
+    return false;
+  };
+  while (int64_t(permutation.size()) < to.numRegisters()) {
+    const int64_t first = permutation.size();
+    if (inWord > 1 && first % inWord == 0 &&
+        first + inWord <= to.numRegisters() && take(inWord))
+      continue;
+    take(1);
   }
   return permutation;
 }
@@ -209,15 +233,11 @@ flash_tile::findRegisterPermutation(const Layout &from, const Layout &to,
 // The model of cost
 //===----------------------------------------------------------------------===//
 
-double flash_tile::getExchangeCycles(const RegisterExchange &exchange) {
-  return exchange.count(ExchangeStep::Kind::Shuffle) +
-         0.5 * (exchange.count(ExchangeStep::Kind::Select) +
-                exchange.count(ExchangeStep::Kind::Permute));
-}
-
 /// Cycles that storing or loading a thread's registers takes: runs of
-/// neighbours of at most 16 bytes, 32 lanes at a time.
-static double getAccessCycles(const Layout &layout, int64_t elementBits) {
+/// neighbours of at most 16 bytes, 32 lanes at a time, packed first where
+/// elements are narrow and have registers of their own.
+static double getAccessCycles(const Layout &layout, ElementStorage storage) {
+  const int64_t elementBits = storage.bits;
   int64_t run = 1;
   for (const Layout::Vector &basis : layout.getRegisterBases()) {
     const bool next =
@@ -228,13 +248,17 @@ static double getAccessCycles(const Layout &layout, int64_t elementBits) {
     run *= 2;
   }
   const double bytes = run * elementBits / 8.0;
-  return layout.numRegisters() / run * std::max(1.0, bytes * 32 / 128);
+  const int64_t packed = std::min(
+      run,
+      storage.sharesRegisters ? 1 : std::max<int64_t>(1, 32 / elementBits));
+  return double(layout.numRegisters()) / run * std::max(1.0, bytes * 32 / 128) +
+         0.5 * layout.numRegisters() * (packed - 1) / packed;
 }
 
 double flash_tile::getSharedCycles(const ConversionQuery &query) {
   constexpr double barrierCycles = 20;
-  return getAccessCycles(query.from, query.elementBits) +
-         getAccessCycles(query.to, query.elementBits) +
+  return getAccessCycles(query.from, query.storage) +
+         getAccessCycles(query.to, query.storage) +
          2 * barrierCycles / query.from.numWarps();
 }
 
@@ -253,32 +277,41 @@ flash_tile::solveLayoutConversion(const ConversionQuery &query) {
   };
   // Where registers are renamed freely: in place, else in front of the
   // narrowing.
-  auto fits = [&](ArrayRef<int64_t> permutation) {
-    result.beforeNarrowing = !keepsWords(permutation, query.elementBits);
-    return !result.beforeNarrowing ||
-           (query.wideBits && keepsWords(permutation, query.wideBits));
+  bool wouldSplit = false;
+  auto rename = [&](const Layout &to) -> std::optional<SmallVector<int64_t>> {
+    wouldSplit = false;
+    SmallVector<int64_t> inWords{query.storage.inRegister()};
+    if (query.wideBits)
+      inWords.push_back(query.wideBits < 32 ? 32 / query.wideBits : 1);
+    for (auto [i, inWord] : llvm::enumerate(inWords)) {
+      std::optional<SmallVector<int64_t>> permutation =
+          findRegisterPermutation(query.from, to, query.shape, inWord);
+      if (!permutation)
+        return std::nullopt;
+      result.beforeNarrowing = i > 0;
+      if (keepsWords(*permutation, inWord))
+        return permutation;
+    }
+    wouldSplit = true;
+    return std::nullopt;
   };
 
-  std::optional<SmallVector<int64_t>> permutation =
-      findRegisterPermutation(query.from, query.to, query.shape);
-  if (permutation && isIdentity(*permutation, query.from)) {
+  if (std::optional<SmallVector<int64_t>> permutation = rename(query.to)) {
     result.way = ConversionWay::Identity;
     result.permutation = *permutation;
+    if (isIdentity(*permutation, query.from))
+      return result;
+    reject(ConversionWay::Identity, explainIdentity(query));
+    result.way = ConversionWay::Rename;
     return result;
   }
   reject(ConversionWay::Identity, explainIdentity(query));
-
-  if (permutation && fits(*permutation)) {
-    result.way = ConversionWay::Rename;
-    result.permutation = *permutation;
-    return result;
-  }
-  reject(ConversionWay::Rename, permutation ? wordsWouldSplit(query.elementBits)
-                                            : explainRename(query));
+  reject(ConversionWay::Rename, wouldSplit ? wordsWouldSplit(query.storage.bits)
+                                           : explainRename(query));
 
   std::string reason;
   if (std::optional<OrderedContraction> found =
-          findContractionOrder(query, fits, reason)) {
+          findContractionOrder(query, rename, reason)) {
     result.way = ConversionWay::ContractionOrder;
     result.permutation = found->permutation;
     result.contractionOrder = found->order;
@@ -290,7 +323,7 @@ flash_tile::solveLayoutConversion(const ConversionQuery &query) {
 
   result.sharedCycles = getSharedCycles(query);
   if (std::optional<RegisterExchange> exchange = planRegisterExchange(
-          query.from, query.to, query.shape, query.elementBits, reason)) {
+          query.from, query.to, query.shape, query.storage, reason)) {
     result.exchangeCycles = getExchangeCycles(*exchange);
     if (result.exchangeCycles <= result.sharedCycles) {
       result.way = ConversionWay::Exchange;

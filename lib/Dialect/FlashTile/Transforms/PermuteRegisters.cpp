@@ -85,10 +85,21 @@ Trip throughShared(ConvertLayoutOp op) {
   OpBuilder b(op);
   Location loc = op.getLoc();
   auto type = cast<RankedTensorType>(op.getType());
+  // Predicates have no place in shared memory; bytes stand for them.
+  Value source = op.getSource();
+  const bool isPredicate = type.getElementType().isInteger(1);
+  if (isPredicate) {
+    auto asBytes = [&](RankedTensorType tile) {
+      return RankedTensorType::get(tile.getShape(), b.getI8Type(),
+                                   tile.getEncoding());
+    };
+    source = arith::ExtUIOp::create(b, loc, asBytes(tileType(source)), source);
+    type = asBytes(type);
+  }
   SmallVector<int64_t> shape{1};
   llvm::append_range(shape, type.getShape());
-  auto func = op->getParentOfType<gpu::GPUFuncOp>();
-  OpBuilder entry = OpBuilder::atBlockBegin(&func.getBody().front());
+  auto func = op->getParentOfType<FunctionOpInterface>();
+  OpBuilder entry = OpBuilder::atBlockBegin(&func.getFunctionBody().front());
   Value buffer = AllocOp::create(
       entry, loc,
       BufferType::get(op.getContext(), shape, type.getElementType(), {}),
@@ -99,9 +110,12 @@ Trip throughShared(ConvertLayoutOp op) {
                                              type.getElementType(), {}),
                                buffer, zero);
   Trip trip;
-  trip.store = LocalStoreOp::create(b, loc, op.getSource(), view);
+  trip.store = LocalStoreOp::create(b, loc, source, view);
   trip.barrier = gpu::BarrierOp::create(b, loc);
-  op.replaceAllUsesWith(LocalLoadOp::create(b, loc, type, view).getResult());
+  Value result = LocalLoadOp::create(b, loc, type, view);
+  if (isPredicate)
+    result = arith::TruncIOp::create(b, loc, op.getType(), result);
+  op.replaceAllUsesWith(result);
   op.erase();
   return trip;
 }
@@ -157,8 +171,10 @@ void remark(Location loc, const LayoutConversion &conversion) {
        << " shuffles, "
        << conversion.exchange->count(ExchangeStep::Kind::Select) << " selects, "
        << conversion.exchange->count(ExchangeStep::Kind::Permute)
-       << " byte permutes"
-       << llvm::format(" (%.0f cycles, %.0f through shared memory)",
+       << " byte permutes";
+    if (conversion.exchange->packing)
+      os << ", " << conversion.exchange->packing << " to pack and unpack words";
+    os << llvm::format(" (%.0f cycles, %.0f through shared memory)",
                        conversion.exchangeCycles, conversion.sharedCycles);
     break;
   case ConversionWay::SharedMemory:
@@ -191,8 +207,8 @@ ConvertLayoutOp hoistAbove(arith::TruncFOp narrowing, ConvertLayoutOp op) {
 /// be compared.
 bool isAskedThroughShared(ConvertLayoutOp op) {
   auto schedule =
-      op->getParentOfType<gpu::GPUFuncOp>()->getAttrOfType<flash::ScheduleAttr>(
-          "flash_tile.schedule");
+      op->getParentOfType<FunctionOpInterface>()
+          ->getAttrOfType<flash::ScheduleAttr>("flash_tile.schedule");
   return schedule && schedule.getProbabilities() == flash::TileHome::shared &&
          tileType(op.getSource()).getRank() == 2;
 }
@@ -207,6 +223,14 @@ std::optional<ConversionQuery> getQuery(ConvertLayoutOp op) {
                    "--flash-tile-assign-layouts first");
     return std::nullopt;
   }
+  std::optional<ElementStorage> storage =
+      getElementStorage(type.getElementType());
+  if (!storage) {
+    op.emitOpError("element type: expected predicates or elements of 8, 16, 32 "
+                   "or 64 bits, got ")
+        << type.getElementType();
+    return std::nullopt;
+  }
   if (from->numWarps() != to->numWarps()) {
     op.emitOpError("layouts: expected one number of warps, got ")
         << from->numWarps() << " and " << to->numWarps();
@@ -216,10 +240,7 @@ std::optional<ConversionQuery> getQuery(ConvertLayoutOp op) {
   query.from = *from;
   query.to = *to;
   query.shape = llvm::to_vector(type.getShape());
-  // Only floats share registers.
-  if (isa<FloatType>(type.getElementType()))
-    query.elementBits =
-        std::min<int64_t>(getElementBits(type.getElementType()), 32);
+  query.storage = *storage;
   if (arith::TruncFOp narrowing = getNarrowing(op))
     query.wideBits =
         getElementBits(tileType(narrowing.getIn()).getElementType());
@@ -239,13 +260,6 @@ FailureOr<std::optional<Trip>> decide(ConvertLayoutOp op) {
   }
   RankedTensorType type = op.getType();
   const LayoutConversion conversion = solveLayoutConversion(*query);
-  const unsigned width = type.getElementTypeBitWidth();
-  const bool isShared = conversion.way == ConversionWay::SharedMemory;
-  if ((isShared || conversion.way == ConversionWay::Exchange) && width != 8 &&
-      width != 16 && width != 32)
-    return op.emitOpError("conversion: expected elements of 8, 16 or 32 bits "
-                          "to move between threads, got ")
-           << type.getElementType();
   switch (conversion.way) {
   case ConversionWay::SharedMemory:
     // The threads of the other roles do not come to a barrier of the block.
@@ -280,8 +294,9 @@ FailureOr<std::optional<Trip>> decide(ConvertLayoutOp op) {
 struct PermuteRegistersPass
     : impl::FlashTilePermuteRegistersBase<PermuteRegistersPass> {
   void runOnOperation() override {
-    WalkResult result = getOperation()->walk(
-        [](gpu::GPUFuncOp func) { return WalkResult(permuteRegisters(func)); });
+    WalkResult result = getOperation()->walk([](FunctionOpInterface func) {
+      return WalkResult(permuteRegisters(func));
+    });
     if (result.wasInterrupted())
       signalPassFailure();
   }
@@ -289,7 +304,7 @@ struct PermuteRegistersPass
 
 } // namespace
 
-LogicalResult permuteRegisters(gpu::GPUFuncOp func) {
+LogicalResult permuteRegisters(FunctionOpInterface func) {
   SmallVector<ConvertLayoutOp> ops;
   func.walk([&](ConvertLayoutOp op) {
     if (!op.getPermutation() && !op.getExchange())

@@ -50,9 +50,8 @@ struct ConversionQuery {
   Layout from, to;
   /// Extents of the tile: elements outside are held by nobody.
   SmallVector<int64_t> shape;
-  /// Bits of an element. 32 / elementBits of them share one register, the one
-  /// with the lowest number in the lowest bits.
-  int64_t elementBits = 32;
+  /// What registers hold of the elements.
+  ElementStorage storage;
   /// The tile is an elementwise narrowing of a tile with elements of this many
   /// bits, which may be converted in its place; 0 if there is none.
   int64_t wideBits = 0;
@@ -102,31 +101,31 @@ LayoutConversion solveLayoutConversion(const ConversionQuery &query);
 /// element as register r under `to`, in every lane of every warp; nullopt if a
 /// thread would need another thread's registers. Elements outside `shape`
 /// (none if it is empty) are held by nobody: any register serves for them.
+/// Aligned groups of `inWord` registers stay together and in order wherever
+/// there is a group that may be taken as a whole.
 std::optional<SmallVector<int64_t>>
 findRegisterPermutation(const Layout &from, const Layout &to,
-                        ArrayRef<int64_t> shape = {});
+                        ArrayRef<int64_t> shape = {}, int64_t inWord = 1);
 
 /// The first contraction order (as numbers, slot by slot) that is linear over
 /// GF(2) and under which a thread holds, in `from`, whatever it needs in `to`,
-/// and for which `accept` agrees to the registers' renaming; nullopt if there
-/// is none. `reason` says what stands in the way.
+/// and for which `rename` finds how `from` is renamed to that layout; nullopt
+/// if there is none. `reason` says what stands in the way.
 struct OrderedContraction {
   SmallVector<int64_t> order, permutation;
   Layout result;
 };
-std::optional<OrderedContraction>
-findContractionOrder(const ConversionQuery &query,
-                     function_ref<bool(ArrayRef<int64_t>)> accept,
-                     std::string &reason);
+std::optional<OrderedContraction> findContractionOrder(
+    const ConversionQuery &query,
+    function_ref<std::optional<SmallVector<int64_t>>(const Layout &)> rename,
+    std::string &reason);
 
-/// The model. Cycles of one SM that a warp takes up: it issues 32 shuffled or
-/// 64 selected or byte-permuted registers per cycle ("warp shuffle" and
-/// "logical operations" in the CUDA C++ Programming Guide's table of
-/// throughputs for 8.x and 9.0) ...
-double getExchangeCycles(const RegisterExchange &exchange);
-/// ... and moves 128 bytes to or from shared memory, at least an access per
-/// cycle, if no banks collide. A barrier is taken as 20 cycles of the thread
-/// block, an assumption, and two of them are shared by all warps.
+/// The model of getExchangeCycles() for the other way: a warp moves 128 bytes
+/// to or from shared memory, at least an access, per cycle, if no banks
+/// collide, and issues 64 registers' packing per cycle where narrow elements
+/// with registers of their own make up a wider access. A barrier is taken as 20
+/// cycles of the thread block, an assumption, and two of them are shared by all
+/// warps.
 double getSharedCycles(const ConversionQuery &query);
 
 } // namespace mlir::flash_tile

@@ -57,13 +57,21 @@ struct ExchangeStep {
   bool operator==(const ExchangeStep &) const = default;
 };
 
-/// The program: `results` names the value of each word of the result.
+/// The program: `results` names the value of each word of the result. A word
+/// holds 32 / elementBits elements, the first register's in the lowest bits.
 struct RegisterExchange {
   unsigned numSourceWords = 0;
   int64_t elementBits = 32;
+  /// How often it is run: twice for elements of 64 bits, on either half of
+  /// them.
+  unsigned runs = 1;
+  /// Instructions that put elements which have a register each into words, and
+  /// take them out again.
+  unsigned packing = 0;
   std::vector<ExchangeStep> steps;
   SmallVector<unsigned> results;
 
+  /// Instructions of a kind, in all runs.
   unsigned count(ExchangeStep::Kind kind) const;
 
   /// Runs the program on labels: source(reg, lane, warp) is the label of an
@@ -83,6 +91,38 @@ std::optional<RegisterExchange> planRegisterExchange(const Layout &from,
                                                      ArrayRef<int64_t> shape,
                                                      int64_t elementBits,
                                                      std::string &reason);
+
+/// How the registers of a thread hold a tile's elements.
+struct ElementStorage {
+  /// 8, 16, 32 or 64. A predicate travels as a byte.
+  int64_t bits = 32;
+  /// 32 / bits elements share a register, the one with the lowest number in the
+  /// lowest bits; otherwise each has one of its own.
+  bool sharesRegisters = true;
+
+  int64_t inRegister() const {
+    return sharesRegisters && bits < 32 ? 32 / bits : 1;
+  }
+};
+
+/// How tiles of elements of this type are held; nullopt for other widths, and
+/// for `index`.
+std::optional<ElementStorage> getElementStorage(Type elementType);
+
+/// As above for elements of any storage: those of 64 bits in two halves, and of
+/// two programs for narrow elements with registers of their own, one for each
+/// alone and one for words of them, the cheaper one (getExchangeCycles).
+std::optional<RegisterExchange> planRegisterExchange(const Layout &from,
+                                                     const Layout &to,
+                                                     ArrayRef<int64_t> shape,
+                                                     ElementStorage storage,
+                                                     std::string &reason);
+
+/// The model. Cycles of one SM that a warp takes up: it issues 32 shuffled or
+/// 64 selected, byte-permuted or packed registers per cycle ("warp shuffle" and
+/// "logical operations" in the CUDA C++ Programming Guide's table of
+/// throughputs for 8.x and 9.0).
+double getExchangeCycles(const RegisterExchange &exchange);
 
 } // namespace mlir::flash_tile
 

@@ -356,8 +356,11 @@ def FlashTilePermuteRegisters : Pass<"flash-tile-permute-registers"> {
     The first three and the last are proved by evaluating both layouts at every
     register, lane and warp; an exchange by executing it on labelled data.
     Leaves: `permutation` or `exchange` on the conversions of kinds 1 to 4, none
-    of kind 5. Refuses: predicates and 64-bit elements that threads would have
-    to exchange, and barriers inside a role.
+    of kind 5. Elements have 8, 16, 32 or 64 bits, or are predicates, which move
+    as bytes. Narrow integers, which have a register each, are packed into words
+    to be exchanged where that is cheaper; those of 64 bits move in halves.
+    Functions of every kind are looked at, not kernels only. Refuses: elements of
+    other widths, and barriers inside a role.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::flash_tile::FlashTileDialect",

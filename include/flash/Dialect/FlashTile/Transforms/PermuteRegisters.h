@@ -1,7 +1,7 @@
 //===- PermuteRegisters.h - Layout conversions in registers -----*- C++ -*-===//
 //
-// Part of the Flash project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Flash project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -9,14 +9,14 @@
 #define FLASH_DIALECT_FLASHTILE_TRANSFORMS_PERMUTEREGISTERS_H
 
 #include "flash/Dialect/FlashTile/IR/FlashTile.h"
-#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 
 namespace mlir::flash_tile {
 
-/// Decides every `convert_layout` of a kernel that is not decided yet: the
+/// Decides every `convert_layout` of a function that is not decided yet: the
 /// cheapest way of solveLayoutConversion(), written into the program. Says
 /// which, and why no cheaper one, in a remark.
-LogicalResult permuteRegisters(gpu::GPUFuncOp func);
+LogicalResult permuteRegisters(FunctionOpInterface func);
 
 } // namespace mlir::flash_tile
 
