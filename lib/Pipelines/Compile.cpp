@@ -36,6 +36,7 @@ double millisecondsSince(Clock::time_point start) {
 }
 
 void addFlashPasses(OpPassManager &manager, const CompileOptions &options) {
+  manager.addPass(createFlashNormalizeRegions());
   manager.addPass(createFlashBufferizeBoundary());
   manager.addPass(bufferization::createOneShotBufferizePass());
   manager.addPass(createFlashExpandModifiers());

@@ -61,6 +61,7 @@ struct ExpandCopies : PassWrapper<ExpandCopies, OperationPass<>> {
 } // namespace
 
 void mlir::flash::buildCpuPipeline(OpPassManager &manager) {
+  manager.addPass(createFlashNormalizeRegions());
   manager.addPass(createFlashBufferizeBoundary());
   manager.addPass(createFlashDecompose());
   manager.addPass(createCanonicalizerPass());

@@ -71,6 +71,27 @@ void adoptLoopAnnotations(gpu::GPUModuleOp module) {
   });
 }
 
+/// Fails at a call of a function without a body: PTX is complete, and the
+/// functions of libdevice, to which upstream lowers what has no instruction,
+/// come with CUDA only.
+LogicalResult checkCalls(gpu::GPUModuleOp module) {
+  SymbolTableCollection symbols;
+  WalkResult result = module.walk([&](LLVM::CallOp call) {
+    auto callee = call.getCalleeAttr();
+    if (!callee)
+      return WalkResult::advance();
+    auto function =
+        symbols.lookupNearestSymbolFrom<LLVM::LLVMFuncOp>(call, callee);
+    if (function && !function.isExternal())
+      return WalkResult::advance();
+    call.emitError("has no instruction on this target: expected no calls of "
+                   "functions that PTX does not define, got '")
+        << callee.getValue() << "'";
+    return WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
+}
+
 /// The lowest PTX ISA version that has all of the module's instructions: 8.4 for
 /// products of 8-bit floats (PTX ISA, "mma"), else the chip's.
 int getPtxVersion(gpu::GPUModuleOp module, const ::flash::ChipInfo &chip) {
@@ -160,6 +181,8 @@ FailureOr<std::string> translateToPTX(gpu::GPUModuleOp module,
   if (!machine)
     return module.emitError("NVPTX target: no machine for ") << chip.name.data();
 
+  if (failed(checkCalls(module)))
+    return failure();
   adoptLoopAnnotations(module);
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> llvmModule;

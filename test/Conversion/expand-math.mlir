@@ -92,8 +92,6 @@ func.func @tanh(%x: f32) -> f32 {
 // -----
 
 // CHECK-LABEL: func.func @one_instruction
-// CHECK: "llvm.nvvm.sin.approx.ftz.f"
-// CHECK: "llvm.nvvm.cos.approx.ftz.f"
 // CHECK: "llvm.nvvm.sqrt.approx.ftz.f"
 // CHECK: "llvm.nvvm.rsqrt.approx.ftz.f"
 // CHECK: "llvm.fabs.f32"
@@ -105,8 +103,6 @@ func.func @tanh(%x: f32) -> f32 {
 // CHECK: "llvm.fma.f32"
 // CHECK-NOT: math.
 func.func @one_instruction(%x: f32, %y: f32) {
-  %a = math.sin %x : f32
-  %b = math.cos %x : f32
   %c = math.sqrt %x : f32
   %d = math.rsqrt %x : f32
   %e = math.absf %x : f32
@@ -121,20 +117,77 @@ func.func @one_instruction(%x: f32, %y: f32) {
 
 // -----
 
-// A power by its logarithm; a square is a product.
+// The instructions know sines near a turn only: what is farther than half of
+// one away is first brought there, by 64 bits of 1 / 2 pi and the mantissa.
+
+// CHECK-LABEL: func.func @turns
+// CHECK-SAME: %[[X:.*]]: f32)
+// CHECK: %[[BITS:.*]] = arith.bitcast %[[X]] : f32 to i32
+// CHECK: %[[WINDOW:.*]] = llvm.call_intrinsic "llvm.fshl.i64"
+// CHECK: %[[TURNS:.*]] = arith.muli %[[WINDOW]], %{{.*}} : i64
+// CHECK: %[[FAR:.*]] = llvm.call_intrinsic "llvm.fma.f32"(%[[X]], %{{.*}}, %{{.*}})
+// CHECK: %[[NEAR:.*]] = arith.cmpf ole, %{{.*}}, %{{.*}} : f32
+// CHECK: %[[ANGLE:.*]] = arith.select %[[NEAR]], %[[X]], %[[FAR]] : f32
+// CHECK: "llvm.nvvm.sin.approx.ftz.f"(%[[ANGLE]])
+// CHECK: "llvm.fshl.i64"
+// CHECK: "llvm.nvvm.cos.approx.ftz.f"
+// CHECK-NOT: math.
+func.func @turns(%x: f32) -> (f32, f32) {
+  %a = math.sin %x : f32
+  %b = math.cos %x : f32
+  return %a, %b : f32, f32
+}
+
+// -----
+
+// A power by the logarithm of the magnitude. The sign is the base's where the
+// exponent is odd; there is no power of a negative base where it is no integer.
 
 // CHECK-LABEL: func.func @power
 // CHECK-SAME: %[[X:.*]]: f32, %[[Y:.*]]: f32)
-// CHECK: %[[L:.*]] = llvm.call_intrinsic "llvm.nvvm.lg2.approx.ftz.f"(%[[X]])
+// CHECK: %[[ABS:.*]] = llvm.call_intrinsic "llvm.fabs.f32"(%[[X]])
+// CHECK: %[[L:.*]] = llvm.call_intrinsic "llvm.nvvm.lg2.approx.f"(%[[ABS]])
 // CHECK: %[[P:.*]] = arith.mulf %[[Y]], %[[L]]
-// CHECK: llvm.call_intrinsic "llvm.nvvm.ex2.approx.ftz.f"(%[[P]])
-// CHECK: arith.mulf %[[X]], %[[X]]
-// CHECK-NOT: llvm.call_intrinsic
-func.func @power(%x: f32, %y: f32) -> (f32, f32) {
-  %two = arith.constant 2.0 : f32
+// CHECK: llvm.call_intrinsic "llvm.nvvm.ex2.approx.f32"(%[[P]])
+// CHECK: llvm.call_intrinsic "llvm.trunc.f32"(%[[Y]])
+// CHECK: llvm.call_intrinsic "llvm.copysign.f32"(%{{.*}}, %[[X]])
+// CHECK-NOT: math.
+func.func @power(%x: f32, %y: f32) -> f32 {
   %a = math.powf %x, %y : f32
-  %b = math.powf %x, %two : f32
-  return %a, %b : f32, f32
+  return %a : f32
+}
+
+// -----
+
+// Small constant integers are products, and other constants need no test.
+
+// CHECK-LABEL: func.func @constant_power
+// CHECK-SAME: %[[X:.*]]: f32)
+// CHECK: %[[X2:.*]] = arith.mulf %[[X]], %[[X]]
+// CHECK: %[[X3:.*]] = arith.mulf %[[X]], %[[X2]]
+// CHECK: %[[X4:.*]] = arith.mulf %{{.*}}, %{{.*}}
+// CHECK: %[[INVERSE:.*]] = llvm.call_intrinsic "llvm.nvvm.div.full"(%{{.*}}, %{{.*}})
+// CHECK: llvm.call_intrinsic "llvm.nvvm.ex2.approx.f32"
+// CHECK-NOT: trunc
+// CHECK: %[[ODD:.*]] = llvm.call_intrinsic "llvm.copysign.f32"
+// CHECK: llvm.call_intrinsic "llvm.nvvm.ex2.approx.f32"
+// CHECK-NOT: trunc
+// CHECK: %[[ROOT:.*]] = arith.select
+// CHECK: return %{{.*}}, %[[X]], %[[X3]], %[[INVERSE]], %[[ODD]], %[[ROOT]]
+func.func @constant_power(%x: f32) -> (f32, f32, f32, f32, f32, f32) {
+  %zero = arith.constant 0.0 : f32
+  %one = arith.constant 1.0 : f32
+  %three = arith.constant 3.0 : f32
+  %minus_four = arith.constant -4.0 : f32
+  %large = arith.constant 17.0 : f32
+  %third = arith.constant 0.333 : f32
+  %a = math.powf %x, %zero : f32
+  %b = math.powf %x, %one : f32
+  %c = math.powf %x, %three : f32
+  %d = math.powf %x, %minus_four : f32
+  %e = math.powf %x, %large : f32
+  %f = math.powf %x, %third : f32
+  return %a, %b, %c, %d, %e, %f : f32, f32, f32, f32, f32, f32
 }
 
 // -----

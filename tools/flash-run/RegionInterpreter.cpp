@@ -139,6 +139,13 @@ private:
     return success();
   }
 
+  template <typename Fn> LogicalResult classify(Operation &op, Fn fn) {
+    addStep<int64_t>(op, [=](const Rows &rows, const Inputs &in, size_t i) {
+      return int64_t(fn(rows[in[0]].realAt(i)));
+    });
+    return success();
+  }
+
   LogicalResult translate(Operation &op);
   LogicalResult translateConstant(arith::ConstantOp op);
   LogicalResult translateIntegerArith(Operation &op);
@@ -150,9 +157,15 @@ private:
   LogicalResult translateLoad(Operation &op, Value from, ValueRange indices);
   void translateScalarCapture(Value argument, const StridedArray &array);
   LogicalResult refuse(Operation &op) {
-    return op.emitError("the float64 reference does not evaluate '")
-           << op.getName()
-           << "': expected arith, math, scf.if or loads of captures";
+    InFlightDiagnostic error = op.emitError()
+                               << "the float64 reference does not evaluate '"
+                               << op.getName() << "'";
+    if (isa<arith::BitcastOp>(op))
+      return error << ": a float64 has not the bits of other types";
+    if (isa<arith::ArithDialect, math::MathDialect>(op.getDialect()) &&
+        op.getNumResults() == 1)
+      return error << " with a result of type " << op.getResult(0).getType();
+    return error << ": expected arith, math, scf.if or loads of captures";
   }
 
   Region &region;
@@ -390,6 +403,29 @@ LogicalResult RegionTranslator::translateMath(Operation &op) {
                  rows[in[2]].realAt(i);
         });
         return success();
+      })
+      .Case([&](math::ClampFOp) {
+        addStep<double>(op, [](const Rows &rows, const Inputs &in, size_t i) {
+          return std::fmin(
+              std::fmax(rows[in[0]].realAt(i), rows[in[1]].realAt(i)),
+              rows[in[2]].realAt(i));
+        });
+        return success();
+      })
+      .Case([&](math::IsNaNOp) {
+        return classify(op, [](double a) { return std::isnan(a); });
+      })
+      .Case([&](math::IsInfOp) {
+        return classify(op, [](double a) { return std::isinf(a); });
+      })
+      .Case([&](math::IsFiniteOp) {
+        return classify(op, [](double a) { return std::isfinite(a); });
+      })
+      .Case([&](math::IsNormalOp) {
+        // As an f32.
+        return classify(op, [](double a) {
+          return std::fabs(a) >= 0x1p-126 && std::isfinite(a);
+        });
       })
       .Case([&](math::AbsIOp) {
         unsigned width = widthOf(op.getResult(0).getType());

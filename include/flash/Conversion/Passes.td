@@ -98,22 +98,31 @@ def FlashExpandMath : Pass<"flash-expand-math"> {
   let description = [{
     Needs: math on f32 scalars (run after `--flash-tile-to-nvvm`). Leaves: no
     math op, no float division, maximum or minimum; ex2, lg2, rcp, rsqrt, sqrt, sin and cos
-    `.approx.ftz`, and f32 arithmetic, so nothing calls libdevice.
+    `.approx.ftz`, ex2 and lg2 `.approx`, `div.full`, and f32 and integer
+    arithmetic, so nothing calls libdevice.
+
+    Errors are relative unless said to be absolute; those of the instructions
+    are from the PTX ISA, "Floating Point Instructions", under their names.
 
     | op | becomes | error |
     |---|---|---|
     | exp2, log2 | ex2, lg2 | 2 ulp of the instruction |
+    | sqrt | sqrt.approx | 2^-23 |
+    | rsqrt | rsqrt.approx | 2^-22.9 |
+    | sin, cos | sin.approx, cos.approx of x modulo 2 pi, for every finite x | absolute 2^-19.9: 2^-20.5 of the instruction, which is right near a turn only, and 2^-21.7 of the reduction |
     | exp, log, log10 | the same with one multiplication | |x| 2^-24 relative for exp |
     | tanh | (1 - e) / (1 + e), e = 2^(-2 |x| log2 e); a series below 1/8 | 2^-22 |
     | expm1, log1p | series near zero, else through exp2, log2 | 2^-20 |
     | x / constant | a multiplication | one rounding |
     | x / y | div.full | 2 ulp |
     | maxnumf, minnumf, maximumf, minimumf | max, min, max.NaN, min.NaN | none |
-    | powf | 2^(y log2 x), x not negative | |y log2 x| 2^-23 |
+    | powf, a constant integer exponent of magnitude n up to 16 | products; their inverse where it is negative | n 2^-24, of an inverse 2 ulp more |
+    | powf, else | 2^(y log2 abs(x)); signs, zeros, infinities and NaN as of C's pow | abs(y log2 x) 2^-22, and abs(y) 2^-22 for x from 1/2 to 2 |
     | absi | max(x, -x) | none |
 
-    Refuses, by name: any other math op, arith.remf (an exact remainder is a
-    loop), and floats other than f32.
+    Refuses, by name: any other math op, floats other than f32, and arith.remf:
+    an exact remainder is a loop, for the quotient of two floats may have more
+    bits than a float.
   }];
   let dependentDialects = [
     "::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect"

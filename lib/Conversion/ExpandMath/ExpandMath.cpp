@@ -14,94 +14,17 @@
 
 #include "flash/Conversion/ExpandMath.h"
 
+#include "Emitter.h"
+
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
-#include <cmath>
+#include <numbers>
 
 namespace mlir::flash_tile {
 #define GEN_PASS_DEF_FLASHEXPANDMATH
 #include "flash/Conversion/Passes.h.inc"
 
 namespace {
-
-constexpr double kLog2E = 1.4426950408889634;
-constexpr double kLn2 = 0.6931471805599453;
-
-/// Emits f32 expressions at one place.
-class Emitter {
-public:
-  explicit Emitter(Operation *op) : b(op->getLoc(), op) {}
-
-  Value constant(double value) {
-    return arith::ConstantOp::create(b, b.getF32FloatAttr(value));
-  }
-  Value add(Value x, Value y) { return arith::AddFOp::create(b, x, y); }
-  Value sub(Value x, Value y) { return arith::SubFOp::create(b, x, y); }
-  Value mul(Value x, Value y) { return arith::MulFOp::create(b, x, y); }
-  Value fma(Value x, Value y, Value z) {
-    return intrinsic("llvm.fma.f32", {x, y, z});
-  }
-  Value less(Value x, double y) {
-    return arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, constant(y));
-  }
-  Value select(Value c, Value x, Value y) {
-    return arith::SelectOp::create(b, c, x, y);
-  }
-  Value intrinsic(StringRef name, ValueRange arguments) {
-    return LLVM::CallIntrinsicOp::create(b, b.getF32Type(),
-                                         b.getStringAttr(name), arguments)
-        .getResult(0);
-  }
-  Value ex2(Value x) { return intrinsic("llvm.nvvm.ex2.approx.ftz.f", x); }
-  Value lg2(Value x) { return intrinsic("llvm.nvvm.lg2.approx.ftz.f", x); }
-  Value rcp(Value x) { return intrinsic("llvm.nvvm.rcp.approx.ftz.f", x); }
-  Value abs(Value x) { return intrinsic("llvm.fabs.f32", x); }
-  /// Of an integer; the least one stays what it is.
-  Value magnitude(Value x) {
-    Value zero = arith::ConstantOp::create(b, b.getIntegerAttr(x.getType(), 0));
-    return arith::MaxSIOp::create(b, x, arith::SubIOp::create(b, zero, x));
-  }
-  Value copysign(Value x, Value sign) {
-    return intrinsic("llvm.copysign.f32", {x, sign});
-  }
-
-  /// exp(x) = 2^(x log2 e). The rounding of the product costs |x| 2^-24
-  /// relative; e is at most 2^127, so that is below 2^-17 where it matters.
-  Value exp(Value x) { return ex2(mul(x, constant(kLog2E))); }
-
-  /// x / y. A constant divisor becomes a factor where that is exact enough for
-  /// f32 (one rounding more); otherwise x * rcp(y).
-  Value divide(Value x, Value y) {
-    FloatAttr divisor;
-    if (matchPattern(y, m_Constant(&divisor))) {
-      double value = divisor.getValueAsDouble();
-      double inverse = 1.0 / value;
-      if (std::isfinite(inverse) && std::fabs(inverse) > 0x1p-126 && value != 0)
-        return mul(x, constant(inverse));
-    }
-    return intrinsic("llvm.nvvm.div.full", {x, y});
-  }
-
-  /// tanh(x) = sign(x) (1 - e) / (1 + e), e = 2^(-2 |x| log2 e). Never
-  /// overflows; absolute error about 2^-22. Near zero the quotient would lose
-  /// relative accuracy, so |x| < 1/8 takes the odd polynomial instead.
-  Value tanh(Value x) {
-    Value magnitude = abs(x);
-    Value e = ex2(mul(magnitude, constant(-2 * kLog2E)));
-    Value one = constant(1);
-    Value far = mul(sub(one, e), rcp(add(one, e)));
-    Value square = mul(x, x);
-    // x - x^3/3 + 2x^5/15 - 17x^7/315: error below 2^-27 relative on |x| < 1/8.
-    Value series = fma(square, constant(-17.0 / 315), constant(2.0 / 15));
-    series = fma(square, series, constant(-1.0 / 3));
-    series = fma(mul(square, x), series, x);
-    return select(less(magnitude, 0.125), series, copysign(far, x));
-  }
-
-  ImplicitLocOpBuilder b;
-};
 
 /// The expansion of `op`. Precondition: it has one.
 Value expand(Operation *op) {
@@ -111,47 +34,25 @@ Value expand(Operation *op) {
   return llvm::TypeSwitch<Operation *, Value>(op)
       .Case<math::Exp2Op>([&](auto) { return e.ex2(x()); })
       .Case<math::ExpOp>([&](auto) { return e.exp(x()); })
-      .Case<math::ExpM1Op>([&](auto) {
-        // Near zero by its series, else exp(x) - 1.
-        Value v = x();
-        Value series = e.fma(v, e.constant(1.0 / 24), e.constant(1.0 / 6));
-        series = e.fma(v, series, e.constant(0.5));
-        series = e.fma(e.mul(v, v), series, v);
-        return e.select(e.less(e.abs(v), 1.0 / 32), series,
-                        e.sub(e.exp(v), e.constant(1)));
-      })
+      .Case<math::ExpM1Op>([&](auto) { return e.expm1(x()); })
       .Case<math::Log2Op>([&](auto) { return e.lg2(x()); })
-      .Case<math::LogOp>(
-          [&](auto) { return e.mul(e.lg2(x()), e.constant(kLn2)); })
+      .Case<math::LogOp>([&](auto) {
+        return e.mul(e.lg2(x()), e.constant(std::numbers::ln2));
+      })
       .Case<math::Log10Op>([&](auto) {
-        return e.mul(e.lg2(x()), e.constant(kLn2 / std::log(10.0)));
+        return e.mul(e.lg2(x()),
+                     e.constant(std::numbers::ln2 / std::numbers::ln10));
       })
-      .Case<math::Log1pOp>([&](auto) {
-        Value v = x();
-        Value series = e.fma(v, e.constant(-0.25), e.constant(1.0 / 3));
-        series = e.fma(v, series, e.constant(-0.5));
-        series = e.fma(e.mul(v, v), series, v);
-        Value far = e.mul(e.lg2(e.add(v, e.constant(1))), e.constant(kLn2));
-        return e.select(e.less(e.abs(v), 1.0 / 64), series, far);
-      })
+      .Case<math::Log1pOp>([&](auto) { return e.log1p(x()); })
       .Case<math::TanhOp>([&](auto) { return e.tanh(x()); })
-      .Case<math::SinOp>(
-          [&](auto) { return e.intrinsic("llvm.nvvm.sin.approx.ftz.f", x()); })
-      .Case<math::CosOp>(
-          [&](auto) { return e.intrinsic("llvm.nvvm.cos.approx.ftz.f", x()); })
+      .Case<math::SinOp>([&](auto) { return e.sin(x()); })
+      .Case<math::CosOp>([&](auto) { return e.cos(x()); })
       .Case<math::SqrtOp>(
           [&](auto) { return e.intrinsic("llvm.nvvm.sqrt.approx.ftz.f", x()); })
       .Case<math::RsqrtOp>([&](auto) {
         return e.intrinsic("llvm.nvvm.rsqrt.approx.ftz.f", x());
       })
-      .Case<math::PowFOp>([&](auto) -> Value {
-        // Of a non-negative base; a constant exponent of 2 is common.
-        FloatAttr exponent;
-        if (matchPattern(y(), m_Constant(&exponent)) &&
-            exponent.getValueAsDouble() == 2)
-          return e.mul(x(), x());
-        return e.ex2(e.mul(y(), e.lg2(x())));
-      })
+      .Case<math::PowFOp>([&](auto) { return e.pow(x(), y()); })
       .Case<math::FmaOp>([&](auto) {
         return e.fma(op->getOperand(0), op->getOperand(1), op->getOperand(2));
       })
@@ -162,8 +63,7 @@ Value expand(Operation *op) {
           [&](auto) { return e.intrinsic("llvm.floor.f32", x()); })
       .Case<math::CeilOp>(
           [&](auto) { return e.intrinsic("llvm.ceil.f32", x()); })
-      .Case<math::TruncOp>(
-          [&](auto) { return e.intrinsic("llvm.trunc.f32", x()); })
+      .Case<math::TruncOp>([&](auto) { return e.trunc(x()); })
       .Case<math::RoundEvenOp>(
           [&](auto) { return e.intrinsic("llvm.roundeven.f32", x()); })
       .Case<math::ClampFOp>([&](auto) -> Value {

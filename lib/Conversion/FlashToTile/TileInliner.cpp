@@ -231,10 +231,17 @@ bool TileInliner::inlineUniform(Operation &op) {
     result.value = builder.clone(op, mapping)->getResult(0);
   }
   APInt constant;
-  if (matchPattern(op.getResult(0), m_ConstantInt(&constant)))
+  if (matchPattern(op.getResult(0), m_ConstantInt(&constant))) {
     result.bits = constant.getSignificantBits();
-  else if (isa<AlignmentOp, HeadsOp>(op))
+    result.isPosition = constant.abs().ult(TileValue::kPositionLimit);
+    if (result.isPosition)
+      result.constant = constant.abs().getSExtValue();
+  } else if (isa<AlignmentOp, HeadsOp>(op)) {
     result.bits = uniforms.getSizeBits();
+    // An alignment that is given may be any number.
+    result.isPosition = isa<AlignmentOp>(op) && result.bits < 64;
+    result.alignments = 1;
+  }
   values[op.getResult(0)] = result;
   return true;
 }
@@ -263,6 +270,11 @@ std::optional<TileValue> TileInliner::inlineAffine(Operation &op) {
       result.value =
           builder.createOrFold<arith::MulIOp>(loc, lhs->value, rhs->value);
     result.bits = std::min(64u, lhs->bits + rhs->bits);
+    if (factor == -1) {
+      TileValue zero;
+      zero.isPosition = true;
+      result.setPosition(zero, *lhs, factor);
+    }
   } else if (isa<arith::AddIOp>(op)) {
     overflows = llvm::AddOverflow(lhs->rows, rhs->rows, result.rows) ||
                 llvm::AddOverflow(lhs->columns, rhs->columns, result.columns);
@@ -270,6 +282,7 @@ std::optional<TileValue> TileInliner::inlineAffine(Operation &op) {
       result.value =
           builder.createOrFold<arith::AddIOp>(loc, lhs->value, rhs->value);
     result.bits = std::min(64u, std::max(lhs->bits, rhs->bits) + 1);
+    result.setPosition(*lhs, *rhs, /*sign=*/1);
   } else {
     overflows = llvm::SubOverflow(lhs->rows, rhs->rows, result.rows) ||
                 llvm::SubOverflow(lhs->columns, rhs->columns, result.columns);
@@ -277,6 +290,7 @@ std::optional<TileValue> TileInliner::inlineAffine(Operation &op) {
       result.value =
           builder.createOrFold<arith::SubIOp>(loc, lhs->value, rhs->value);
     result.bits = std::min(64u, std::max(lhs->bits, rhs->bits) + 1);
+    result.setPosition(*lhs, *rhs, /*sign=*/-1);
   }
   if (overflows)
     return std::nullopt;
@@ -379,12 +393,9 @@ std::optional<TileValue> TileInliner::inlineCast(Operation &op) {
   bool isAffine = operand.kind == TileValue::Kind::Affine;
   TileValue result;
   if (isa<arith::SIToFPOp>(op)) {
-    // Differences and multiples of single indices, near enough to zero, fit 32
-    // bits: an integer of that width converts in one instruction.
-    bool fits = isAffine && operand.bits <= 36 && std::abs(operand.rows) <= 1 &&
-                std::abs(operand.columns) <= 1 &&
-                operand.rows * operand.columns <= 0;
-    if (!fits)
+    // An index and a distance fit 32 bits: an integer of that width converts in
+    // one instruction. What is cut off is out of reach of the sizes.
+    if (!isAffine || !operand.fitsSizes())
       return std::nullopt;
     int64_t reach = tileQ + tileK;
     operand.value =
@@ -525,11 +536,13 @@ TileInliner::inlineRegion(Region &region, unsigned queryArgument, Value score) {
     } else if (number == queryArgument) {
       value = firstQuery;
       value.kind = TileValue::Kind::Affine;
+      value.isPosition = value.bits < 64;
       value.rows = 1;
       value.onRows = true;
     } else if (number == queryArgument + 1) {
       value = firstKey;
       value.kind = TileValue::Kind::Affine;
+      value.isPosition = value.bits < 64;
       value.columns = 1;
       value.onColumns = true;
     } else {

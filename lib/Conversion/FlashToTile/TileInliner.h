@@ -83,6 +83,20 @@ struct TileValue {
   int64_t rows = 0, columns = 0;
   /// Uniform and Affine: the scalar's magnitude is below 2^bits.
   unsigned bits = 64;
+  /// Affine, and Uniform: the value is rows * q + columns * k + alignments *
+  /// alignment + a number of a magnitude up to `constant`, with the absolute
+  /// indices q and k, where that is known.
+  bool isPosition = false;
+  int64_t alignments = 0, constant = 0;
+  /// Positions are far from where sums of them overflow.
+  static constexpr int64_t kPositionLimit = int64_t(1) << 40;
+
+  /// Makes this the position of `lhs` + sign * `rhs`, if both have one; the
+  /// coefficients are set by then.
+  void setPosition(const TileValue &lhs, const TileValue &rhs, int64_t sign);
+  /// True where a position fits 32 bits for all sizes, which have 31.
+  bool fitsSizes() const;
+
   /// Tile: the value may differ between rows, between columns.
   bool onRows = false, onColumns = false;
 };

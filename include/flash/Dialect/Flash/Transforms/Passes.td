@@ -55,6 +55,65 @@ def FlashExpandModifiers : Pass<"flash-expand-modifiers"> {
                            "::mlir::math::MathDialect"];
 }
 
+def FlashNormalizeRegions : Pass<"flash-normalize-regions"> {
+  let summary = "Spell what the lowerings of regions treat differently";
+  let description = [{
+    Rewrites, in the score and mask regions of every `flash.attention`,
+
+    - `arith.index_cast` and `arith.index_castui` of an `index` to an integer of
+      less than 64 bits, in a region that also casts from that type to `index`,
+      into a truncation of `i64`. The canonicaliser takes casts to `i8` and back
+      for nothing at all, and with them goes the truncation;
+    - `math.absi` into the maximum of x and 0 - x;
+    - `math.isnan`, `isinf`, `isfinite` and `isnormal` into comparisons, of |x|
+      but for the first;
+    - `math.clampf` into `arith.minnumf` of the upper bound and
+      `arith.maxnumf` of x and the lower one.
+
+    Needs: nothing; runs in front of any canonicalisation. Leaves: the same ops
+    otherwise. Refuses: nothing.
+
+    Before, from `test/Dialect/Flash/normalize-regions.mlir`:
+
+    ```mlir
+    !q = tensor<1x1x?x64xf16>
+    func.func @bytes(%q: !q, %k: !q, %o: !q) -> !q {
+      %0 = flash.attention ins(query = %q, key = %k, value = %k : !q, !q, !q)
+        outs(output = %o : !q)
+        mask {
+        ^bb0(%b: index, %h: index, %i: index, %j: index):
+          %narrow = arith.index_cast %j : index to i8
+          %back = arith.index_cast %narrow : i8 to index
+          %live = arith.cmpi slt, %back, %i : index
+          flash.yield %live : i1
+        } -> !q
+      return %0 : !q
+    }
+    ```
+
+    After:
+
+    ```mlir
+    !q = tensor<1x1x?x64xf16>
+    func.func @bytes(%q: !q, %k: !q, %o: !q) -> !q {
+      %0 = flash.attention ins(query = %q, key = %k, value = %k : !q, !q, !q)
+        outs(output = %o : !q)
+        mask {
+        ^bb0(%b: index, %h: index, %i: index, %j: index):
+          %wide = arith.index_cast %j : index to i64
+          %narrow = arith.trunci %wide : i64 to i8
+          %back = arith.index_cast %narrow : i8 to index
+          %live = arith.cmpi slt, %back, %i : index
+          flash.yield %live : i1
+        } -> !q
+      return %0 : !q
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+}
+
 def FlashDecompose : Pass<"flash-decompose"> {
   let summary = "Decompose attention to linalg on tensors: the reference";
   let description = [{

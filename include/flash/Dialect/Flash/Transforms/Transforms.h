@@ -29,6 +29,10 @@ namespace mlir::flash {
 /// place. Does nothing to an op without such attributes.
 void expandModifiers(RewriterBase &rewriter, AttentionOp op);
 
+/// Brings the regions of `op` to what every way of lowering them treats alike,
+/// in place. See --flash-normalize-regions.
+void normalizeRegions(RewriterBase &rewriter, AttentionOp op);
+
 /// Replaces `op` by linalg ops on tensors that compute it, expanding its
 /// modifiers first. Fails with a diagnostic on operands that are not yet
 /// lowered: cumulative lengths, a block table, sinks.
