@@ -30,8 +30,9 @@ void registerPtxTranslations(DialectRegistry &registry);
 
 /// Translates `module`, which holds llvm and nvvm ops only, to LLVM IR,
 /// optimises it and returns the PTX of `chip`, at the lowest PTX ISA version
-/// that knows the chip and the module's instructions. Shared-memory pointers are 32 bits wide. Errors are
-/// reported at `module`.
+/// that knows the chip and the module's instructions. Shared-memory pointers are
+/// 32 bits wide. Refuses calls of functions without a body, at the call; other
+/// errors are reported at `module`.
 FailureOr<std::string> translateToPTX(gpu::GPUModuleOp module,
                                       const ::flash::ChipInfo &chip,
                                       PtxTimings *timings = nullptr);
