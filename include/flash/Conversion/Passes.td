@@ -58,9 +58,12 @@ def FlashToTile : Pass<"flash-to-tile", "::mlir::ModuleOp"> {
     (`--flash-select-schedule`). Leaves: a kernel for
     `--flash-tile-stage-buffers`; functions without attention as they are.
     Remarks on what the mask analysis left out. Refuses, with an error: cumulative
-    lengths, block tables and sinks ("not yet lowered"); element types other than f16 and bf16; head dims above 256 or
-    no multiple of 8; operands that are no function arguments, except scalars
-    computed from them; functions with results.
+    lengths, block tables and sinks ("not yet lowered"); f32 inputs with a product
+    on tensor cores; values of another element type than the query; outputs of a
+    type that is neither the input's nor f32 (of 8-bit inputs f16, bf16 or f32);
+    head dims above 256 or no multiple of 8, of 8-bit types of 16; ops of regions
+    that the target has no instructions for; operands that are no function
+    arguments, except scalars computed from them; functions with results.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
@@ -82,9 +85,11 @@ def FlashTileToNVVM
     i32, strides as i64, then scalars. A kernel of which shared memory lets an SM
     hold few CTAs gets their number as `nvvm.minctasm`.
 
-    Refuses, with the op that cannot be lowered: a dot whose operands are not
-    fragments of m16n8k16, a reduction across warps, rows that are not whole
-    16-byte chunks, 16-bit elementwise arithmetic.
+    Refuses, with the op that cannot be lowered: a dot whose operands are neither
+    fragments of an mma.sync (m16n8k16 of 16 bits, m16n8k8 of tf32, m16n8k32 of 8)
+    nor layouts of FMA products, a reduction across warps, rows that are not whole
+    16-byte chunks, 16-bit elementwise arithmetic, layouts that leave a 32-bit
+    register partly filled.
   }];
   let dependentDialects = [
     "::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect",

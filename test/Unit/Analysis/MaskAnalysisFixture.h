@@ -221,6 +221,18 @@ protected:
           }
   }
 
+  /// Expects that part of the mask is left out of the ranges of tiles, and the
+  /// one remark to say `why`.
+  void expectLeftOut(StringRef body, StringRef why) {
+    MaskTiling tiling;
+    tiling.tileQ = tiling.tileK = 16;
+    MaskRanges ranges = analyzeMask(parse(body), tiling);
+    EXPECT_FALSE(ranges.exact);
+    ASSERT_EQ(ranges.remarks.size(), 1u);
+    EXPECT_TRUE(StringRef(ranges.remarks[0].second).contains(why))
+        << ranges.remarks[0].second;
+  }
+
   MLIRContext context;
   OwningOpRef<ModuleOp> module;
   /// Tiles that check() has looked at, those of them that are visited although

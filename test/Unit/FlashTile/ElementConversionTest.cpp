@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "RandomLayoutFixture.h"
 #include "flash/Dialect/FlashTile/Analysis/LayoutConversion.h"
 #include "mlir/IR/MLIRContext.h"
 #include "gtest/gtest.h"
@@ -21,6 +22,7 @@
 
 using namespace mlir;
 using namespace mlir::flash_tile;
+using namespace mlir::flash_tile::test;
 
 namespace {
 
@@ -28,30 +30,9 @@ using Element = std::pair<int64_t, int64_t>;
 /// values[reg][thread]
 using Registers = std::vector<std::vector<uint64_t>>;
 
-class ElementConversionTest : public ::testing::Test {
+class ElementConversionTest : public RandomLayoutTest {
 protected:
-  ElementConversionTest() { context.loadDialect<FlashTileDialect>(); }
-
-  int64_t below(int64_t limit) {
-    return std::uniform_int_distribution<int64_t>(0, limit - 1)(random);
-  }
-
-  struct Parts {
-    SmallVector<SmallVector<int64_t, 2>> registers, lanes, warps;
-    SmallVector<SmallVector<int64_t, 3>> repeats;
-    int64_t colBits;
-  };
-  Layout build(const Parts &parts) {
-    auto flat = [](const auto &rows) {
-      SmallVector<int64_t> numbers;
-      for (const auto &row : rows)
-        llvm::append_range(numbers, row);
-      return numbers;
-    };
-    return Layout::fromAttr(
-        LayoutAttr::get(&context, 2, flat(parts.registers), flat(parts.lanes),
-                        flat(parts.warps), flat(parts.repeats), {}));
-  }
+  ElementConversionTest() : RandomLayoutTest(4242) {}
 
   Parts randomParts(ElementStorage storage) {
     Parts parts;
@@ -101,10 +82,6 @@ protected:
 
   /// Another layout of the same atom, maybe repeated in other steps.
   Parts randomlyChanged(Parts parts) {
-    auto swapSome = [&](auto &a, auto &b) {
-      if (!a.empty() && !b.empty())
-        std::swap(a[below(a.size())], b[below(b.size())]);
-    };
     switch (below(6)) {
     case 0:
       break;
@@ -150,8 +127,6 @@ protected:
   Registers exchanged(const RegisterExchange &plan, ElementStorage storage,
                       const Registers &source);
 
-  MLIRContext context;
-  std::mt19937 random{4242};
   std::map<ConversionWay, unsigned> taken;
   unsigned padded = 0;
 };

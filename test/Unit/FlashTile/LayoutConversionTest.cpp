@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "flash/Dialect/FlashTile/Analysis/LayoutConversion.h"
+#include "RandomLayoutFixture.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -26,6 +27,7 @@
 
 using namespace mlir;
 using namespace mlir::flash_tile;
+using namespace mlir::flash_tile::test;
 
 namespace {
 
@@ -181,31 +183,9 @@ execute(const RegisterExchange &plan, int64_t threads,
   return results;
 }
 
-class LayoutConversionTest : public ::testing::Test {
+class LayoutConversionTest : public RandomLayoutTest {
 protected:
-  LayoutConversionTest() { context.loadDialect<FlashTileDialect>(); }
-
-  int64_t below(int64_t limit) {
-    return std::uniform_int_distribution<int64_t>(0, limit - 1)(random);
-  }
-
-  /// Vectors and repeats of a layout of two axes.
-  struct Parts {
-    SmallVector<SmallVector<int64_t, 2>> registers, lanes, warps;
-    SmallVector<SmallVector<int64_t, 3>> repeats, warpRepeats;
-    int64_t colBits; // of the atom
-  };
-  Layout build(const Parts &parts) {
-    auto flat = [](const auto &rows) {
-      SmallVector<int64_t> numbers;
-      for (const auto &row : rows)
-        llvm::append_range(numbers, row);
-      return numbers;
-    };
-    return Layout::fromAttr(LayoutAttr::get(
-        &context, 2, flat(parts.registers), flat(parts.lanes),
-        flat(parts.warps), flat(parts.repeats), flat(parts.warpRepeats)));
-  }
+  LayoutConversionTest() : RandomLayoutTest(20260729) {}
 
   /// An atom of 8 to 32 columns, its vectors on registers, lanes and warps at
   /// random, some threads holding copies, repeated along columns and rows any
@@ -305,8 +285,6 @@ protected:
 
   void check(const ConversionQuery &query);
 
-  MLIRContext context;
-  std::mt19937 random{20260729};
   std::map<ConversionWay, unsigned> taken;
   unsigned dearer = 0;
 };

@@ -13,10 +13,11 @@ flash-run; the script prints one line for each and the number that passed, and
 exits 1 if one did not.
 """
 
-import itertools
 import json
 import subprocess
 import sys
+
+from variants import take as variants_of
 
 
 def dynamic(spec):
@@ -57,37 +58,21 @@ def main(arguments):
     tool, arguments = arguments[0], arguments[1:]
     spec = next(a for a in arguments if not a.startswith("-"))
     arguments.remove(spec)
-    variants = {
-        "dtype": ["f16", "bf16"],
-        "async": ["eager", "lazy", "random"],
-        "sizes": ["static", "dynamic"],
-    }
-    options = []
-    for argument in arguments:
-        if argument.startswith("--dtypes="):
-            variants["dtype"] = argument.partition("=")[2].split(",")
-        elif argument.startswith("--only="):
-            _, key, value = argument.split("=")
-            if value not in variants[key]:
-                sys.exit("matrix.py: no variant " + argument)
-            variants[key] = [value]
-        else:
-            options.append(argument)
-    passed, total = 0, 0
-    for dtype, mode, sizes in itertools.product(*variants.values()):
+    variants, options = variants_of(arguments)
+    passed = 0
+    for dtype, mode, sizes in variants:
         full = spec + ",dtype=" + dtype
         extra = ["--async=" + mode]
         if sizes == "dynamic":
             full, more = dynamic(full)
             extra += more
         errors = run(tool, full, options + extra)
-        total += 1
         passed += not errors
         print("pass" if not errors else "FAIL", full, *options, *extra)
         for error in errors:
             print("    " + error)
-    print("%d of %d variants passed" % (passed, total))
-    return passed != total
+    print("%d of %d variants passed" % (passed, len(variants)))
+    return passed != len(variants)
 
 
 if __name__ == "__main__":

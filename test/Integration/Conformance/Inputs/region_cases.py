@@ -12,7 +12,6 @@ flash-run; the script prints one line for each and the number that passed, and
 exits 1 if one did not. NumPy need not be there.
 """
 
-import itertools
 import json
 import os
 import subprocess
@@ -21,6 +20,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "Inputs"))
 import npy
 from region_programs import CASES, TYPES
+from variants import take as variants_of
 
 
 def run(tool, directory, name, dtype, is_dynamic, options):
@@ -51,33 +51,17 @@ def run(tool, directory, name, dtype, is_dynamic, options):
 
 def main(arguments):
     tool, directory, name = arguments[:3]
-    variants = {
-        "dtype": ["f16", "bf16"],
-        "async": ["eager", "lazy", "random"],
-        "sizes": ["static", "dynamic"],
-    }
-    options = []
-    for argument in arguments[3:]:
-        if argument.startswith("--dtypes="):
-            variants["dtype"] = argument.partition("=")[2].split(",")
-        elif argument.startswith("--only="):
-            _, key, value = argument.split("=")
-            if value not in variants[key]:
-                sys.exit("region_cases.py: no variant " + argument)
-            variants[key] = [value]
-        else:
-            options.append(argument)
-    passed, total = 0, 0
-    for dtype, mode, sizes in itertools.product(*variants.values()):
+    variants, options = variants_of(arguments[3:])
+    passed = 0
+    for dtype, mode, sizes in variants:
         extra = options + ["--async=" + mode]
         error = run(tool, directory, name, dtype, sizes == "dynamic", extra)
-        total += 1
         passed += error is None
         print("pass" if error is None else "FAIL", name, dtype, sizes, *extra)
         if error:
             print("    " + error)
-    print("%d of %d variants passed" % (passed, total))
-    return passed != total
+    print("%d of %d variants passed" % (passed, len(variants)))
+    return passed != len(variants)
 
 
 if __name__ == "__main__":
